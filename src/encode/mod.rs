@@ -1,0 +1,1 @@
+//! Windows to bytes, one module per format.

@@ -1,0 +1,22 @@
+//! A StatsD and DogStatsD relay.
+#![forbid(unsafe_code)]
+
+pub mod aggregate;
+pub mod alert;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod encode;
+pub mod listen;
+pub mod model;
+pub mod net;
+pub mod notify;
+pub mod parse;
+pub mod probe;
+pub mod query;
+pub mod relay;
+pub mod shape;
+pub mod sink;
+pub mod store;
+pub mod telemetry;
+pub mod web;

@@ -1,0 +1,34 @@
+//! A service check, as a client or a probe reported it.
+
+use serde::Serialize;
+
+/// The answer to "are you well?".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[repr(u8)]
+#[serde(rename_all = "lowercase")]
+pub enum CheckStatus {
+    Ok = 0,
+    Warning = 1,
+    Critical = 2,
+    Unknown = 3,
+}
+
+impl CheckStatus {
+    /// The status with this wire number.
+    pub fn from_u8(number: u8) -> Option<CheckStatus> {
+        [CheckStatus::Ok, CheckStatus::Warning, CheckStatus::Critical, CheckStatus::Unknown].get(usize::from(number)).copied()
+    }
+}
+
+/// One report of one check. Absent strings are `None`, never empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    pub name: String,
+    pub status: CheckStatus,
+    /// Unix seconds the client gave.
+    pub timestamp: Option<u64>,
+    pub hostname: Option<String>,
+    pub message: Option<String>,
+    /// Canonical: trimmed, distinct, sorted.
+    pub tags: Vec<String>,
+}

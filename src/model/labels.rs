@@ -1,0 +1,142 @@
+//! Prometheus labels, and the one function that derives them from a series as received.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// Label pairs sorted by name, names distinct, no empty value. `__name__` is one of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Labels(Arc<[(Arc<str>, Arc<str>)]>);
+
+/// The label that holds the metric name.
+pub const NAME: &str = "__name__";
+
+impl Labels {
+    /// Sorts the pairs; of two with one name the later wins; pairs with an empty value vanish.
+    pub fn new<N: Into<Arc<str>>, V: Into<Arc<str>>>(pairs: impl IntoIterator<Item = (N, V)>) -> Labels {
+        let mut sorted: Vec<(Arc<str>, Arc<str>)> = Vec::new();
+        for (name, value) in pairs {
+            let (name, value) = (name.into(), value.into());
+            match sorted.binary_search_by(|(have, _)| have.cmp(&name)) {
+                Ok(at) => sorted[at].1 = value,
+                Err(at) => sorted.insert(at, (name, value)),
+            }
+        }
+        sorted.retain(|(_, value)| !value.is_empty());
+        Labels(sorted.into())
+    }
+
+    /// The value of a label; empty when it is absent, which PromQL treats as the same.
+    pub fn get(&self, name: &str) -> &str {
+        self.0.binary_search_by(|(have, _)| have.as_ref().cmp(name)).map_or("", |at| &self.0[at].1)
+    }
+
+    /// The metric name, or empty.
+    pub fn name(&self) -> &str {
+        self.get(NAME)
+    }
+
+    /// The pairs in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> + Clone {
+        self.0.iter().map(|(name, value)| (name.as_ref(), value.as_ref()))
+    }
+
+    /// The pairs in order, shared.
+    pub fn pairs(&self) -> &[(Arc<str>, Arc<str>)] {
+        &self.0
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The same labels with one set; an empty value removes it.
+    #[must_use]
+    pub fn with(&self, name: &str, value: &str) -> Labels {
+        Labels::new(self.0.iter().cloned().chain([(Arc::from(name), Arc::from(value))]))
+    }
+
+    /// The same labels without those the predicate names.
+    #[must_use]
+    pub fn without(&self, drop: impl Fn(&str) -> bool) -> Labels {
+        Labels(self.0.iter().filter(|(name, _)| !drop(name)).cloned().collect())
+    }
+}
+
+impl fmt::Display for Labels {
+    /// `name{a="b"}`, as PromQL writes it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())?;
+        let mut rest = self.iter().filter(|(name, _)| *name != NAME).peekable();
+        if rest.peek().is_none() {
+            return if self.name().is_empty() { f.write_str("{}") } else { Ok(()) };
+        }
+        for (at, (name, value)) in rest.enumerate() {
+            write!(f, "{}{name}={value:?}", if at == 0 { "{" } else { ", " })?;
+        }
+        f.write_str("}")
+    }
+}
+
+/// A metric name in Prometheus' alphabet: others become `_`, a leading digit gets one in front.
+pub fn metric_name(received: &str) -> String {
+    sanitised(received)
+}
+
+/// A label name in Prometheus' alphabet.
+pub fn label_name(key: &str) -> String {
+    sanitised(key)
+}
+
+fn sanitised(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 1);
+    if text.starts_with(|first: char| first.is_ascii_digit()) || text.is_empty() {
+        out.push('_');
+    }
+    out.extend(text.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' }));
+    out
+}
+
+/// Derives the labels of a series: `name` is its family's Prometheus name, `tags` are as received.
+///
+/// A tag without a value gets `true`; several values of one key are joined with `,` in their sorted
+/// order; keys beginning `__` are refused (left out).
+pub fn derive<'a>(name: &str, tags: impl Iterator<Item = &'a str>) -> Labels {
+    let mut pairs: Vec<(String, String)> = vec![(NAME.to_string(), name.to_string())];
+    for tag in tags {
+        let (key, value) = tag.split_once(':').unwrap_or((tag, "true"));
+        let key = label_name(key);
+        if key.starts_with("__") {
+            continue;
+        }
+        match pairs.iter_mut().find(|(have, _)| *have == key) {
+            Some((_, values)) if !value.is_empty() => {
+                if !values.is_empty() {
+                    values.push(',');
+                }
+                values.push_str(value);
+            }
+            Some(_) => {}
+            None => pairs.push((key, value.to_string())),
+        }
+    }
+    Labels::new(pairs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_follow_the_rules_of_the_page() {
+        let tags = ["bare", "env:prod", "k.x:1", "k.x:2", "k:", "__hidden:1", "9lives:yes"];
+        let labels = derive("web_hits", tags.into_iter());
+        assert_eq!(labels.to_string(), r#"web_hits{_9lives="yes", bare="true", env="prod", k_x="1,2"}"#);
+    }
+
+    #[test]
+    fn names_are_rewritten_as_statsd_exporter_does() {
+        for (received, expected) in [("a.b-c", "a_b_c"), ("9x", "_9x"), ("héé", "h__"), ("a:b", "a_b")] {
+            assert_eq!(metric_name(received), expected);
+        }
+    }
+}

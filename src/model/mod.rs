@@ -1,0 +1,25 @@
+//! The nouns every part shares. Nothing here knows sockets, files, tokio or the time of day.
+
+pub mod alert;
+pub mod check;
+pub mod ddsketch;
+pub mod event;
+pub mod kind;
+pub mod labels;
+pub mod select;
+pub mod series;
+pub mod sketch;
+pub mod units;
+pub mod window;
+
+pub use alert::{Alert, AlertState};
+pub use check::{Check, CheckStatus};
+pub use ddsketch::DdSketch;
+pub use event::{AlertType, Event, Priority};
+pub use kind::Kind;
+pub use labels::Labels;
+pub use select::{MatchOp, Matcher, Sample, SampleValue, Select, SelectError, Selected, SeriesSlice, TimeRange};
+pub use series::Series;
+pub use sketch::ExpHist;
+pub use units::ByteSize;
+pub use window::{Column, Family, Recorded, Sketches, Stamped, Window};

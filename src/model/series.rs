@@ -1,0 +1,235 @@
+//! A series: one name, one type and one set of tags, in a single allocation behind an 8-byte handle.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use triomphe::ThinArc;
+
+use super::Kind;
+
+/// Written into a gate when the series has left: whoever holds the handle must resolve it again.
+pub const GONE: u32 = u32::MAX;
+
+/// How tags were written into the name (`protocol.md` 5.8). Part of a spelling: the same bytes mean
+/// different series under different styles.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum NameStyle {
+    /// The name is the name.
+    #[default]
+    Plain = 0,
+    /// `name,k=v`
+    Influx = 1,
+    /// `name#k=v`
+    Librato = 2,
+    /// `pre[k=v]post`
+    SignalFx = 3,
+}
+
+/// The identity of a series as a sender wrote it: what a lane compares, byte by byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Spelling<'a> {
+    /// The text before the first colon.
+    pub name: &'a [u8],
+    /// The text of the `#` field, without the `#`; empty when there is none.
+    pub tags: &'a [u8],
+    /// The type on the wire.
+    pub kind: Kind,
+    /// How name tags are to be read.
+    pub style: NameStyle,
+}
+
+/// Header of the single allocation; the bytes follow it.
+struct Head {
+    /// Index of the standing in the cutter and of the row everywhere else.
+    slot: u32,
+    kind: Kind,
+    style: NameStyle,
+    /// Length of the wire name, and of the wire tags behind it.
+    wire_name: u16,
+    wire_tags: u16,
+    /// Where the canonical name lies.
+    name: (u16, u16),
+    /// Where the table of `(offset, length)` pairs of the sorted tags begins.
+    table: u32,
+    /// The last window a lane met the series in, or [`GONE`].
+    gate: AtomicU32,
+}
+
+/// A handle to a series. Cloning costs one atomic increment.
+#[derive(Clone)]
+pub struct Series(ThinArc<Head, u8>);
+
+impl Series {
+    /// Longest sum of wire bytes and canonical bytes one series may have; `limits.key_bytes` stays below it.
+    pub const MAX_BYTES: usize = 30_000;
+
+    /// Builds a series from its first spelling and its canonical name and sorted tags.
+    ///
+    /// Parts that are slices of the spelling are stored as offsets; others are appended. `None` when the
+    /// text does not fit [`Series::MAX_BYTES`].
+    pub fn new(slot: u32, spelling: Spelling<'_>, name: &str, tags: &[Cow<'_, str>]) -> Option<Series> {
+        let wire = spelling.name.len() + spelling.tags.len();
+        let text = wire + name.len() + tags.iter().map(|tag| tag.len()).sum::<usize>();
+        if text > Series::MAX_BYTES || tags.len() > 4_096 {
+            return None;
+        }
+        let mut bytes = Vec::with_capacity(wire + tags.len() * 4);
+        bytes.extend_from_slice(spelling.name);
+        bytes.extend_from_slice(spelling.tags);
+        let mut place = |part: &[u8]| -> (u16, u16) {
+            let at = offset_within(spelling.name, part)
+                .or_else(|| offset_within(spelling.tags, part).map(|at| at + spelling.name.len()))
+                .unwrap_or_else(|| {
+                    bytes.extend_from_slice(part);
+                    bytes.len() - part.len()
+                });
+            // Both fit: the text is at most MAX_BYTES long.
+            (at as u16, part.len() as u16)
+        };
+        let name = place(name.as_bytes());
+        let places: Vec<(u16, u16)> = tags.iter().map(|tag| place(tag.as_bytes())).collect();
+        let table = bytes.len() as u32;
+        for (at, len) in places {
+            bytes.extend_from_slice(&at.to_le_bytes());
+            bytes.extend_from_slice(&len.to_le_bytes());
+        }
+        let head = Head {
+            slot,
+            kind: spelling.kind,
+            style: spelling.style,
+            wire_name: spelling.name.len() as u16,
+            wire_tags: spelling.tags.len() as u16,
+            name,
+            table,
+            gate: AtomicU32::new(0),
+        };
+        Some(Series(ThinArc::from_header_and_slice(head, &bytes)))
+    }
+
+    fn head(&self) -> &Head {
+        &self.0.header.header
+    }
+
+    fn text(&self, (at, len): (u16, u16)) -> &str {
+        let bytes = &self.0.slice[usize::from(at)..usize::from(at) + usize::from(len)];
+        // The canonical parts were `&str` when the series was built.
+        std::str::from_utf8(bytes).unwrap_or_default()
+    }
+
+    /// The index the registry gave it. Unique among live series.
+    pub fn slot(&self) -> u32 {
+        self.head().slot
+    }
+
+    /// Its type.
+    pub fn kind(&self) -> Kind {
+        self.head().kind
+    }
+
+    /// The canonical name, as received (no output's rewriting).
+    pub fn name(&self) -> &str {
+        self.text(self.head().name)
+    }
+
+    /// The canonical tags: trimmed, distinct, sorted by bytes.
+    pub fn tags(&self) -> impl ExactSizeIterator<Item = &str> + Clone {
+        let table = &self.0.slice[self.head().table as usize..];
+        table.chunks_exact(4).map(|entry| {
+            let at = u16::from_le_bytes([entry[0], entry[1]]);
+            let len = u16::from_le_bytes([entry[2], entry[3]]);
+            self.text((at, len))
+        })
+    }
+
+    /// The spelling it was born with.
+    pub fn spelling(&self) -> Spelling<'_> {
+        let head = self.head();
+        let (name, rest) = self.0.slice.split_at(usize::from(head.wire_name));
+        Spelling { name, tags: &rest[..usize::from(head.wire_tags)], kind: head.kind, style: head.style }
+    }
+
+    /// Bytes of the one allocation behind the handle.
+    pub fn allocated_bytes(&self) -> usize {
+        std::mem::size_of::<Head>() + 16 + self.0.slice.len()
+    }
+
+    /// Notes that a lane met the series in `window`. False when it has left and must be resolved again.
+    pub fn meet(&self, window: u32) -> bool {
+        self.head().gate.fetch_max(window, Ordering::AcqRel) != GONE
+    }
+
+    /// The last window a lane met it in.
+    pub fn last_met(&self) -> u32 {
+        self.head().gate.load(Ordering::Acquire)
+    }
+
+    /// Closes the gate unless a lane met the series after `seen`. True when it is closed now.
+    pub fn leave(&self, seen: u32) -> bool {
+        self.head().gate.compare_exchange(seen, GONE, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// Whether the gate is closed.
+    pub fn is_gone(&self) -> bool {
+        self.last_met() == GONE
+    }
+}
+
+impl fmt::Debug for Series {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}|{}", self.name(), self.kind().as_str())?;
+        for (at, tag) in self.tags().enumerate() {
+            write!(f, "{}{tag}", if at == 0 { "|#" } else { "," })?;
+        }
+        Ok(())
+    }
+}
+
+/// Where `part` lies in `whole`, when it is one of its slices.
+fn offset_within(whole: &[u8], part: &[u8]) -> Option<usize> {
+    let at = (part.as_ptr() as usize).checked_sub(whole.as_ptr() as usize)?;
+    (at + part.len() <= whole.len()).then_some(at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spelling<'a>(name: &'a str, tags: &'a str) -> Spelling<'a> {
+        Spelling { name: name.as_bytes(), tags: tags.as_bytes(), kind: Kind::Counter, style: NameStyle::Plain }
+    }
+
+    #[test]
+    fn slices_of_the_spelling_are_stored_once() {
+        let wire = "b:2,a:1";
+        let tags = [Cow::Borrowed(&wire[4..]), Cow::Borrowed(&wire[..3])];
+        let name = "hits";
+        let series = Series::new(7, spelling(name, wire), name, &tags).expect("fits");
+        assert_eq!((series.slot(), series.name()), (7, "hits"));
+        assert_eq!(series.tags().collect::<Vec<_>>(), ["a:1", "b:2"]);
+        assert_eq!(series.spelling(), spelling(name, wire));
+        assert_eq!(series.0.slice.len(), "hits".len() + wire.len() + 2 * 4);
+    }
+
+    #[test]
+    fn changed_names_and_tags_are_appended() {
+        let tags = [Cow::Owned("env:prod".to_string())];
+        let series = Series::new(0, spelling("hits", "x"), "app.hits", &tags).expect("fits");
+        assert_eq!(series.name(), "app.hits");
+        assert_eq!(series.tags().collect::<Vec<_>>(), ["env:prod"]);
+        assert_eq!(series.spelling().name, b"hits");
+    }
+
+    #[test]
+    fn a_series_met_after_the_look_does_not_leave() {
+        let series = Series::new(0, spelling("a", ""), "a", &[]).expect("fits");
+        assert!(series.meet(5));
+        let seen = series.last_met();
+        assert!(series.meet(6));
+        assert!(!series.leave(seen));
+        assert!(series.leave(6));
+        assert!(!series.meet(7));
+        assert!(series.is_gone());
+    }
+}

@@ -1,0 +1,5 @@
+//! What every outgoing connection shares.
+
+mod secret;
+
+pub use secret::Secret;

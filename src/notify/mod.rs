@@ -1,0 +1,5 @@
+//! Alerts to people.
+
+mod config;
+
+pub use config::*;

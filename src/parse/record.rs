@@ -1,0 +1,79 @@
+//! What a line says, borrowed from the datagram.
+
+use std::borrow::Cow;
+
+use crate::model::series::Spelling;
+use crate::model::{Check, Event};
+
+use super::{ParseError, ToleratedSet};
+
+/// One line, or one sample of a multi-sample line.
+#[derive(Debug)]
+pub struct Parsed<'a> {
+    /// The line without its newline.
+    pub line: &'a [u8],
+    pub record: Result<Record<'a>, ParseError>,
+}
+
+/// What an accepted line says. Events and checks are rare and own their (unescaped) text.
+#[derive(Debug)]
+pub enum Record<'a> {
+    Metric(Metric<'a>),
+    Event(Box<Event>, Origin<'a>, ToleratedSet),
+    Check(Box<Check>, Origin<'a>, ToleratedSet),
+}
+
+/// A metric line.
+#[derive(Debug, Clone)]
+pub struct Metric<'a> {
+    /// Name, tags, type: the raw identity.
+    pub spelling: Spelling<'a>,
+    pub values: Values<'a>,
+    /// Effective sample rate in `[1e-6, 1]`; 1 when absent.
+    pub rate: f64,
+    /// Unix seconds.
+    pub timestamp: Option<u64>,
+    /// A gauge delta.
+    pub relative: bool,
+    pub origin: Origin<'a>,
+    /// Without blemishes of tags: those are found by [`Metric::identity`].
+    pub tolerated: ToleratedSet,
+}
+
+/// The values of a line, already known to be valid.
+#[derive(Debug, Clone, Copy)]
+pub enum Values<'a> {
+    One(f64),
+    /// Two or more, separated by colons; members may be empty or not finite, and are then skipped.
+    Packed(&'a [u8]),
+    /// A set's member.
+    Member(&'a [u8]),
+}
+
+/// The canonical identity of a spelling.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity<'a> {
+    /// Without name tags. Borrowed from the spelling whenever it is a slice of it.
+    pub name: Cow<'a, str>,
+    /// Trimmed, distinct, sorted by bytes.
+    pub tags: Vec<Cow<'a, str>>,
+    /// `tag_repaired` or `tag_dropped`.
+    pub tolerated: ToleratedSet,
+}
+
+/// Where a line came from, as its sender says.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Origin<'a> {
+    pub container_id: Option<&'a [u8]>,
+    pub inode: Option<u64>,
+    pub external_data: Option<&'a [u8]>,
+    pub cardinality: Option<Cardinality>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cardinality {
+    None,
+    Low,
+    Orchestrator,
+    High,
+}

@@ -1,0 +1,5 @@
+//! Health probes.
+
+mod config;
+
+pub use config::{CheckConfig, CheckType};

@@ -1,0 +1,1 @@
+//! PromQL over anything that can Select.

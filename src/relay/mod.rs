@@ -1,0 +1,1 @@
+//! Assembly: builds the parts and connects them.

@@ -1,0 +1,5 @@
+//! Windows out of the house: queue, retry, count.
+
+mod config;
+
+pub use config::*;
