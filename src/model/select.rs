@@ -95,4 +95,9 @@ pub enum SelectError {
 pub trait Select: Sync {
     /// Every series the matchers name that has samples in the range, in any order.
     fn select(&self, matchers: &[Matcher], range: TimeRange) -> Result<Selected, SelectError>;
+
+    /// The label sets of every series the matchers name that has samples in the range, in any order.
+    fn label_sets(&self, matchers: &[Matcher], range: TimeRange) -> Result<Vec<Labels>, SelectError> {
+        Ok(self.select(matchers, range)?.series.into_iter().map(|slice| slice.labels).collect())
+    }
 }
