@@ -1,0 +1,255 @@
+//! Metric lines.
+
+use memchr::memchr;
+use nom::bytes::complete::take_till;
+use nom::{IResult, Parser};
+
+use crate::model::Kind;
+use crate::model::series::Spelling;
+
+use super::identity::NameParts;
+use super::number::{number, seconds};
+use super::scrutiny::{Field, Scrutiny};
+use super::text::trim_blanks;
+use super::{Metric, Options, Origin, ParseError, Tolerated, ToleratedSet, Values};
+
+/// Lowest effective sample rate: no sample weighs more than a million.
+const RATE_FLOOR: f64 = 1e-6;
+
+/// Hands over what a metric line says.
+///
+/// ```text
+/// page.views:1:3|c|@0.1|#env:prod,host:a
+/// ^^^^^^^^^^ ^^^ ^ ^^^^ ^^^^^^^^^^^^^^^^
+/// name    values | fields (tags are kept raw; looked at when the spelling is new)
+///                type
+/// ```
+#[inline]
+pub(super) fn metric<'a>(line: &'a [u8], options: &Options, emit: &mut impl FnMut(Result<Metric<'a>, ParseError>)) {
+    let (name, rest) = match name(line, options) {
+        Ok(parts) => parts,
+        Err(reason) => return emit(Err(reason)),
+    };
+    if !(options.dialect.is_classic() && may_hold_samples(rest)) {
+        return sample(name, rest, options, emit);
+    }
+    let mut next = Some(rest);
+    while let Some(rest) = next {
+        let (first, following) = first_sample(rest);
+        sample(name, first, options, emit);
+        next = following;
+    }
+}
+
+/// The name, and what follows its colon.
+#[inline]
+fn name<'a>(line: &'a [u8], options: &Options) -> Result<(&'a [u8], &'a [u8]), ParseError> {
+    let cut: IResult<_, _, ()> = take_till(|byte| byte == b':' || byte == b'|').parse(line);
+    let Ok(([b':', rest @ ..], name)) = cut else { return Err(ParseError::MissingColon) };
+    if name.is_empty() {
+        return Err(ParseError::EmptyName);
+    }
+    if !name.is_ascii() && str::from_utf8(name).is_err() {
+        return Err(ParseError::BadUtf8);
+    }
+    let parts = NameParts::of(name, options.dialect.name_style());
+    if options.strict && !parts.is_well_formed() {
+        return Err(ParseError::BadTag);
+    }
+    if parts.is_nameless() {
+        return Err(ParseError::EmptyName);
+    }
+    if options.strict && !is_strict_name(parts.name_bytes()) {
+        return Err(ParseError::BadName);
+    }
+    Ok((name, rest))
+}
+
+/// A letter, then at most 199 letters, digits, `_`, `.` and `-`.
+fn is_strict_name(mut bytes: impl Iterator<Item = u8>) -> bool {
+    bytes.next().is_some_and(|first| first.is_ascii_alphabetic())
+        && bytes.enumerate().all(|(at, byte)| at < 199 && (byte.is_ascii_alphanumeric() || b"_.-".contains(&byte)))
+}
+
+/// Whether `values|type|...` may go on with further samples: no packing, no tag field, and a colon somewhere.
+fn may_hold_samples(rest: &[u8]) -> bool {
+    let Some(end) = memchr(b'|', rest) else { return false };
+    let (values, fields) = rest.split_at(end);
+    memchr(b':', fields).is_some() && memchr(b':', values).is_none() && !fields.windows(2).any(|pair| pair == b"|#")
+}
+
+/// Cuts at the first colon inside a type or a sample rate.
+fn first_sample(rest: &[u8]) -> (&[u8], Option<&[u8]>) {
+    let mut start = 0;
+    for (at, section) in rest.split(|&byte| byte == b'|').enumerate() {
+        if (at == 1 || (at > 1 && section.starts_with(b"@")))
+            && let Some(colon) = memchr(b':', section)
+        {
+            return (&rest[..start + colon], Some(&rest[start + colon + 1..]));
+        }
+        start += section.len() + 1;
+    }
+    (rest, None)
+}
+
+#[inline]
+fn sample<'a>(name: &'a [u8], rest: &'a [u8], options: &Options, emit: &mut impl FnMut(Result<Metric<'a>, ParseError>)) {
+    let (metric, pack) = match read_sample(name, rest, options) {
+        Ok(read) => read,
+        Err(reason) => return emit(Err(reason)),
+    };
+    match pack {
+        Some(pack) if options.dialect.is_classic() && metric.spelling.kind == Kind::Gauge => runs(metric, pack, emit),
+        _ => emit(Ok(metric)),
+    }
+}
+
+/// `values|type|field|field...`: the metric, and its values again when they are a pack.
+#[inline]
+fn read_sample<'a>(name: &'a [u8], rest: &'a [u8], options: &Options) -> Result<(Metric<'a>, Option<&'a [u8]>), ParseError> {
+    let (rest, text) = section(rest);
+    if rest.is_empty() {
+        return Err(ParseError::MissingType);
+    }
+    if text.is_empty() {
+        return Err(ParseError::EmptyValue);
+    }
+    let (mut rest, token) = next_section(rest);
+    let kind = kind(if options.dialect.is_classic() { trim_blanks(token) } else { token }, options.strict)?;
+    let mut scrutiny = Scrutiny::new(options.strict);
+    let values = values(text, kind, &mut scrutiny)?;
+    let mut metric = Metric {
+        spelling: Spelling { name, tags: &[], kind, style: options.dialect.name_style() },
+        values,
+        rate: 1.0,
+        timestamp: None,
+        relative: kind == Kind::Gauge && options.dialect.is_classic() && is_signed(text),
+        origin: Origin::default(),
+        tolerated: scrutiny.tolerated,
+    };
+    while !rest.is_empty() {
+        let (following, field) = next_section(rest);
+        read_field(&mut metric, field, &mut scrutiny)?;
+        rest = following;
+    }
+    metric.tolerated = scrutiny.tolerated;
+    Ok((metric, matches!(values, Values::Packed(_)).then_some(text)))
+}
+
+/// Up to the next pipe or the end.
+#[inline]
+fn section(rest: &[u8]) -> (&[u8], &[u8]) {
+    let cut: IResult<_, _, ()> = take_till(|byte| byte == b'|').parse(rest);
+    cut.unwrap_or((&[], rest))
+}
+
+/// From the pipe that `rest` begins with to the one after it.
+#[inline]
+fn next_section(rest: &[u8]) -> (&[u8], &[u8]) {
+    section(&rest[1..])
+}
+
+fn kind(token: &[u8], strict: bool) -> Result<Kind, ParseError> {
+    Ok(match token {
+        b"c" => Kind::Counter,
+        b"g" => Kind::Gauge,
+        b"ms" => Kind::Timer,
+        b"h" => Kind::Histogram,
+        b"d" => Kind::Distribution,
+        b"s" => Kind::Set,
+        // Meters of cadence and netdata, counters of brubeck, key-values of statsite.
+        b"m" | b"C" if !strict => Kind::Counter,
+        b"kv" if !strict => Kind::Gauge,
+        b"" => return Err(ParseError::MissingType),
+        _ => return Err(ParseError::UnknownType),
+    })
+}
+
+#[inline]
+fn values<'a>(text: &'a [u8], kind: Kind, scrutiny: &mut Scrutiny) -> Result<Values<'a>, ParseError> {
+    if kind == Kind::Set {
+        return Ok(Values::Member(text));
+    }
+    match number(text) {
+        Some(value) if value.is_finite() => Ok(Values::One(value)),
+        Some(_) => Err(ParseError::NonFiniteValue),
+        None => pack(text, scrutiny),
+    }
+}
+
+fn pack<'a>(text: &'a [u8], scrutiny: &mut Scrutiny) -> Result<Values<'a>, ParseError> {
+    let (mut finite, mut dropped) = (false, false);
+    for member in text.split(|&byte| byte == b':').filter(|member| !member.is_empty()) {
+        let is_finite = number(member).ok_or(ParseError::BadValue)?.is_finite();
+        finite |= is_finite;
+        dropped |= !is_finite;
+    }
+    match (finite, dropped) {
+        (false, false) => return Err(ParseError::EmptyValue),
+        (false, true) => return Err(ParseError::NonFiniteValue),
+        (true, true) => scrutiny.forgive(Tolerated::NonFiniteDropped, ParseError::NonFiniteValue)?,
+        (true, false) => {}
+    }
+    Ok(Values::Packed(text))
+}
+
+#[inline]
+fn read_field<'a>(metric: &mut Metric<'a>, field: &'a [u8], scrutiny: &mut Scrutiny) -> Result<(), ParseError> {
+    match field {
+        [b'#', tags @ ..] => {
+            scrutiny.tags(tags)?;
+            if scrutiny.strict && NameParts::of(metric.spelling.name, metric.spelling.style).has_tags() {
+                return Err(ParseError::MixedTagStyles);
+            }
+            metric.spelling.tags = tags;
+        }
+        [b'@', rate @ ..] => {
+            scrutiny.note(Field::Rate)?;
+            metric.rate = sample_rate(rate, scrutiny)?;
+        }
+        [b'T', time @ ..] => {
+            scrutiny.note(Field::Timestamp)?;
+            metric.timestamp = Some(seconds(time).filter(|&seconds| seconds > 0).ok_or(ParseError::BadTimestamp)?);
+            if !matches!(metric.spelling.kind, Kind::Counter | Kind::Gauge) {
+                scrutiny.forgive(Tolerated::TimestampIgnored, ParseError::TimestampUnsupportedType)?;
+            }
+        }
+        _ => metric.origin.read(field, scrutiny)?,
+    }
+    Ok(())
+}
+
+fn sample_rate(text: &[u8], scrutiny: &mut Scrutiny) -> Result<f64, ParseError> {
+    let rate = number(text).filter(|rate| rate.is_finite() && *rate >= 0.0).ok_or(ParseError::BadSampleRate)?;
+    if rate == 0.0 || rate > 1.0 {
+        scrutiny.forgive(Tolerated::RateClamped, ParseError::BadSampleRate)?;
+        return Ok(1.0);
+    }
+    if rate < RATE_FLOOR {
+        scrutiny.tolerated.insert(Tolerated::RateClamped);
+    }
+    Ok(rate.max(RATE_FLOOR))
+}
+
+fn is_signed(member: &[u8]) -> bool {
+    matches!(member, [b'+' | b'-', ..])
+}
+
+/// Hands over a pack of gauge values as consecutive metrics, each all absolute or all relative. Blemishes go with
+/// the first. Members that are skipped have no say.
+fn runs<'a>(mut metric: Metric<'a>, pack: &'a [u8], emit: &mut impl FnMut(Result<Metric<'a>, ParseError>)) {
+    let (mut start, mut at, mut current) = (0, 0, None);
+    for member in pack.split(|&byte| byte == b':') {
+        let signed = is_signed(member);
+        if current != Some(signed)
+            && number(member).is_some_and(f64::is_finite)
+            && let Some(relative) = current.replace(signed)
+        {
+            emit(Ok(Metric { values: Values::Packed(&pack[start..at - 1]), relative, ..metric.clone() }));
+            metric.tolerated = ToleratedSet::default();
+            start = at;
+        }
+        at += member.len() + 1;
+    }
+    emit(Ok(Metric { values: Values::Packed(&pack[start..]), relative: current.unwrap_or(false), ..metric }));
+}
