@@ -7,6 +7,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod encode;
+pub mod ingest;
 pub mod listen;
 pub mod model;
 pub mod net;

@@ -1,9 +1,10 @@
 //! The relay's metrics about itself: every name with its help, declared once; and the log.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Label, Level, Metadata, Unit};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 
 /// `log:` in relay.yaml.
@@ -64,6 +65,7 @@ self_metrics! {
     BUILD_INFO = Gauge "statsd_relay_build_info", "Version of the relay; always 1.";
     START_TIME = Gauge "statsd_relay_start_time_seconds", "When the process started, unix seconds.";
     DATAGRAMS_RECEIVED = Counter "statsd_relay_datagrams_received_total", "Datagrams (or stream frames) read from sockets.";
+    DATAGRAMS_PARSED = Counter "statsd_relay_datagrams_parsed_total", "Datagrams whose lines were all read: received less empty and truncated.";
     DATAGRAMS_EMPTY = Counter "statsd_relay_datagrams_empty_total", "Datagrams of zero bytes.";
     DATAGRAMS_TRUNCATED = Counter "statsd_relay_datagrams_truncated_total", "Datagrams the kernel cut; their complete lines were kept.";
     DATAGRAMS_DENIED = Counter "statsd_relay_datagrams_denied_total", "Datagrams refused before parsing, by reason.";
@@ -76,7 +78,7 @@ self_metrics! {
     LINES_SHED = Counter "statsd_relay_lines_shed_total", "Well-formed lines dropped by a filter, a mapping or a limit.";
     LINES_TOLERATED = Counter "statsd_relay_lines_tolerated_total", "Lines accepted with a blemish, by kind.";
     SAMPLES = Counter "statsd_relay_samples_total", "Values recorded, by type.";
-    SAMPLES_STAMPED = Counter "statsd_relay_samples_stamped_total", "Values with a time of their own, which bypass aggregation, by result.";
+    SAMPLES_STAMPED = Counter "statsd_relay_samples_stamped_total", "Values with a time of their own, which bypass aggregation.";
     EVENTS = Counter "statsd_relay_events_total", "Events accepted, by alert type.";
     SERVICE_CHECKS = Counter "statsd_relay_service_checks_total", "Service checks accepted, by status.";
     CHECK_STATUS = Gauge "statsd_relay_check_status", "Last status of a configured check: 0 ok, 1 warning, 2 critical, 3 unknown.";
@@ -144,7 +146,13 @@ const SECONDS: [f64; 14] = [0.000_01, 0.000_05, 0.000_1, 0.000_5, 0.001, 0.005, 
 
 /// Access to the current values of all self-metrics.
 #[derive(Clone)]
-pub struct Telemetry(PrometheusHandle);
+pub struct Telemetry {
+    handle: PrometheusHandle,
+    /// Called before every reading: parts that count privately add up here.
+    publishers: Arc<RwLock<Vec<Publisher>>>,
+}
+
+type Publisher = Box<dyn Fn() + Send + Sync>;
 
 /// One self-metric as the exporter shows it.
 #[derive(Debug, Clone, PartialEq)]
@@ -177,14 +185,22 @@ impl Telemetry {
                         MetricKind::Histogram => recorder.describe_histogram(name, unit, metric.help.into()),
                     });
                 }
-                Telemetry(handle)
+                Telemetry { handle, publishers: Arc::default() }
             })
             .clone()
     }
 
+    /// Has `publish` called before every reading, so that what it counts is exact when it is shown.
+    pub fn before_reading(&self, publish: impl Fn() + Send + Sync + 'static) {
+        self.publishers.write().push(Box::new(publish));
+    }
+
     /// Every registered self-metric with its values now, sorted by name.
     pub fn families(&self) -> Vec<OwnFamily> {
-        let text = self.0.render();
+        for publish in self.publishers.read().iter() {
+            publish();
+        }
+        let text = self.handle.render();
         let mut families: Vec<OwnFamily> = Vec::new();
         let mut help = "";
         for line in text.lines() {
