@@ -37,7 +37,7 @@ fn without_cr(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
-#[inline]
+#[inline(always)]
 fn line<'a>(line: &'a [u8], options: &Options, sink: &mut impl FnMut(Parsed<'a>)) {
     match line {
         [] => {}
