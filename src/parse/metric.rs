@@ -1,6 +1,6 @@
 //! Metric lines.
 
-use memchr::memchr;
+use memchr::{memchr, memchr2};
 use nom::bytes::complete::take_till;
 use nom::{IResult, Parser};
 
@@ -11,7 +11,7 @@ use super::identity::NameParts;
 use super::number::{number, seconds};
 use super::scrutiny::{Field, Scrutiny};
 use super::text::trim_blanks;
-use super::{Metric, Options, Origin, ParseError, Tolerated, ToleratedSet, Values};
+use super::{Metric, Options, Origin, ParseError, Parsed, Record, Tolerated, ToleratedSet, Values};
 
 /// Lowest effective sample rate: no sample weighs more than a million.
 const RATE_FLOOR: f64 = 1e-6;
@@ -25,16 +25,16 @@ const RATE_FLOOR: f64 = 1e-6;
 ///                type
 /// ```
 #[inline(always)]
-pub(super) fn metric<'a>(line: &'a [u8], options: &Options, emit: &mut impl FnMut(Result<Metric<'a>, ParseError>)) {
+pub(super) fn metric<'a>(line: &'a [u8], options: &Options, sink: &mut impl FnMut(Parsed<'a>)) {
     let (name, rest) = match name(line, options) {
         Ok(parts) => parts,
-        Err(reason) => return emit(Err(reason)),
+        Err(reason) => return sink(Parsed { line, record: Err(reason) }),
     };
     let several = options.dialect.is_classic() && may_hold_samples(rest);
     let mut next = Some(rest);
     while let Some(rest) = next {
         let (first, following) = if several { first_sample(rest) } else { (rest, None) };
-        sample(name, first, options, emit);
+        sample(line, name, first, options, sink);
         next = following;
     }
 }
@@ -42,8 +42,8 @@ pub(super) fn metric<'a>(line: &'a [u8], options: &Options, emit: &mut impl FnMu
 /// The name, and what follows its colon.
 #[inline(always)]
 fn name<'a>(line: &'a [u8], options: &Options) -> Result<(&'a [u8], &'a [u8]), ParseError> {
-    let cut: IResult<_, _, ()> = take_till(|byte| byte == b':' || byte == b'|').parse(line);
-    let Ok(([b':', rest @ ..], name)) = cut else { return Err(ParseError::MissingColon) };
+    let (name, rest) = line.split_at(memchr2(b':', b'|', line).unwrap_or(line.len()));
+    let [b':', rest @ ..] = rest else { return Err(ParseError::MissingColon) };
     if name.is_empty() {
         return Err(ParseError::EmptyName);
     }
@@ -91,12 +91,13 @@ fn first_sample(rest: &[u8]) -> (&[u8], Option<&[u8]>) {
 }
 
 #[inline(always)]
-fn sample<'a>(name: &'a [u8], rest: &'a [u8], options: &Options, emit: &mut impl FnMut(Result<Metric<'a>, ParseError>)) {
+fn sample<'a>(line: &'a [u8], name: &'a [u8], rest: &'a [u8], options: &Options, sink: &mut impl FnMut(Parsed<'a>)) {
     match read_sample(name, rest, options) {
-        Ok(metric @ Metric { values: Values::Packed(pack), .. }) if options.dialect.is_classic() && metric.spelling.kind == Kind::Gauge => {
-            runs(metric, pack, emit);
-        }
-        read => emit(read),
+        Ok(metric) => match metric.values {
+            Values::Packed(pack) if options.dialect.is_classic() && metric.spelling.kind == Kind::Gauge => runs(line, &metric, pack, sink),
+            _ => sink(Parsed { line, record: Ok(Record::Metric(metric)) }),
+        },
+        Err(reason) => sink(Parsed { line, record: Err(reason) }),
     }
 }
 
@@ -227,10 +228,11 @@ fn is_signed(member: &[u8]) -> bool {
     matches!(member, [b'+' | b'-', ..])
 }
 
-/// Hands over a pack of gauge values as consecutive metrics, each all absolute or all relative. Blemishes go with
-/// the first. Members that are skipped have no say.
+/// Hands over a gauge pack as consecutive metrics, each all absolute or all relative. Members that are skipped have
+/// no say; blemishes go with the first.
 #[cold]
-fn runs<'a>(mut metric: Metric<'a>, pack: &'a [u8], emit: &mut impl FnMut(Result<Metric<'a>, ParseError>)) {
+fn runs<'a>(line: &'a [u8], metric: &Metric<'a>, pack: &'a [u8], sink: &mut impl FnMut(Parsed<'a>)) {
+    let mut run = metric.clone();
     let (mut start, mut at, mut current) = (0, 0, None);
     for member in pack.split(|&byte| byte == b':') {
         let signed = is_signed(member);
@@ -238,11 +240,13 @@ fn runs<'a>(mut metric: Metric<'a>, pack: &'a [u8], emit: &mut impl FnMut(Result
             && number(member).is_some_and(f64::is_finite)
             && let Some(relative) = current.replace(signed)
         {
-            emit(Ok(Metric { values: Values::Packed(&pack[start..at - 1]), relative, ..metric.clone() }));
-            metric.tolerated = ToleratedSet::default();
+            let values = Values::Packed(&pack[start..at - 1]);
+            sink(Parsed { line, record: Ok(Record::Metric(Metric { values, relative, ..run.clone() })) });
+            run.tolerated = ToleratedSet::default();
             start = at;
         }
         at += member.len() + 1;
     }
-    emit(Ok(Metric { values: Values::Packed(&pack[start..]), relative: current.unwrap_or(false), ..metric }));
+    let (values, relative) = (Values::Packed(&pack[start..]), current.unwrap_or(false));
+    sink(Parsed { line, record: Ok(Record::Metric(Metric { values, relative, ..run })) });
 }
