@@ -5,7 +5,7 @@ use memchr::{memchr_iter, memrchr};
 use super::check::check;
 use super::event::event;
 use super::metric::metric;
-use super::{Options, ParseError, Parsed, Record};
+use super::{Options, ParseError, Parsed};
 
 /// Hands every record and every refusal of a received unit to `sink`, in order.
 ///
@@ -37,12 +37,12 @@ fn without_cr(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
-#[inline]
+#[inline(always)]
 fn line<'a>(line: &'a [u8], options: &Options, sink: &mut impl FnMut(Parsed<'a>)) {
     match line {
         [] => {}
         [b'_', b'e', b'{', rest @ ..] => sink(Parsed { line, record: event(rest, options.strict) }),
         [b'_', b's', b'c', b'|', rest @ ..] => sink(Parsed { line, record: check(rest, options.strict) }),
-        _ => metric(line, options, &mut |record| sink(Parsed { line, record: record.map(Record::Metric) })),
+        _ => metric(line, options, sink),
     }
 }

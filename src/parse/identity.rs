@@ -84,6 +84,7 @@ pub(super) struct NameParts<'a> {
 }
 
 impl<'a> NameParts<'a> {
+    #[inline]
     pub(super) fn of(name: &'a [u8], style: NameStyle) -> NameParts<'a> {
         let find = |from: usize, wanted: u8| memchr::memchr(wanted, &name[from..]).map(|at| from + at);
         let verbatim = |balanced| NameParts { before: name, list: &[], after: &[], balanced };

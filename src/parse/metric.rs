@@ -1,6 +1,6 @@
 //! Metric lines.
 
-use memchr::memchr;
+use memchr::{memchr, memchr2};
 use nom::bytes::complete::take_till;
 use nom::{IResult, Parser};
 
@@ -11,7 +11,7 @@ use super::identity::NameParts;
 use super::number::{number, seconds};
 use super::scrutiny::{Field, Scrutiny};
 use super::text::trim_blanks;
-use super::{Metric, Options, Origin, ParseError, Tolerated, ToleratedSet, Values};
+use super::{Metric, Options, Origin, ParseError, Parsed, Record, Tolerated, ToleratedSet, Values};
 
 /// Lowest effective sample rate: no sample weighs more than a million.
 const RATE_FLOOR: f64 = 1e-6;
@@ -24,28 +24,26 @@ const RATE_FLOOR: f64 = 1e-6;
 /// name    values | fields (tags are kept raw; looked at when the spelling is new)
 ///                type
 /// ```
-#[inline]
-pub(super) fn metric<'a>(line: &'a [u8], options: &Options, emit: &mut impl FnMut(Result<Metric<'a>, ParseError>)) {
+#[inline(always)]
+pub(super) fn metric<'a>(line: &'a [u8], options: &Options, sink: &mut impl FnMut(Parsed<'a>)) {
     let (name, rest) = match name(line, options) {
         Ok(parts) => parts,
-        Err(reason) => return emit(Err(reason)),
+        Err(reason) => return sink(Parsed { line, record: Err(reason) }),
     };
-    if !(options.dialect.is_classic() && may_hold_samples(rest)) {
-        return sample(name, rest, options, emit);
-    }
+    let several = options.dialect.is_classic() && may_hold_samples(rest);
     let mut next = Some(rest);
     while let Some(rest) = next {
-        let (first, following) = first_sample(rest);
-        sample(name, first, options, emit);
+        let (first, following) = if several { first_sample(rest) } else { (rest, None) };
+        sample(line, name, first, options, sink);
         next = following;
     }
 }
 
 /// The name, and what follows its colon.
-#[inline]
+#[inline(always)]
 fn name<'a>(line: &'a [u8], options: &Options) -> Result<(&'a [u8], &'a [u8]), ParseError> {
-    let cut: IResult<_, _, ()> = take_till(|byte| byte == b':' || byte == b'|').parse(line);
-    let Ok(([b':', rest @ ..], name)) = cut else { return Err(ParseError::MissingColon) };
+    let (name, rest) = line.split_at(memchr2(b':', b'|', line).unwrap_or(line.len()));
+    let [b':', rest @ ..] = rest else { return Err(ParseError::MissingColon) };
     if name.is_empty() {
         return Err(ParseError::EmptyName);
     }
@@ -92,21 +90,20 @@ fn first_sample(rest: &[u8]) -> (&[u8], Option<&[u8]>) {
     (rest, None)
 }
 
-#[inline]
-fn sample<'a>(name: &'a [u8], rest: &'a [u8], options: &Options, emit: &mut impl FnMut(Result<Metric<'a>, ParseError>)) {
-    let (metric, pack) = match read_sample(name, rest, options) {
-        Ok(read) => read,
-        Err(reason) => return emit(Err(reason)),
-    };
-    match pack {
-        Some(pack) if options.dialect.is_classic() && metric.spelling.kind == Kind::Gauge => runs(metric, pack, emit),
-        _ => emit(Ok(metric)),
+#[inline(always)]
+fn sample<'a>(line: &'a [u8], name: &'a [u8], rest: &'a [u8], options: &Options, sink: &mut impl FnMut(Parsed<'a>)) {
+    match read_sample(name, rest, options) {
+        Ok(metric) => match metric.values {
+            Values::Packed(pack) if options.dialect.is_classic() && metric.spelling.kind == Kind::Gauge => runs(line, &metric, pack, sink),
+            _ => sink(Parsed { line, record: Ok(Record::Metric(metric)) }),
+        },
+        Err(reason) => sink(Parsed { line, record: Err(reason) }),
     }
 }
 
-/// `values|type|field|field...`: the metric, and its values again when they are a pack.
-#[inline]
-fn read_sample<'a>(name: &'a [u8], rest: &'a [u8], options: &Options) -> Result<(Metric<'a>, Option<&'a [u8]>), ParseError> {
+/// `values|type|field|field...`
+#[inline(always)]
+fn read_sample<'a>(name: &'a [u8], rest: &'a [u8], options: &Options) -> Result<Metric<'a>, ParseError> {
     let (rest, text) = section(rest);
     if rest.is_empty() {
         return Err(ParseError::MissingType);
@@ -114,39 +111,42 @@ fn read_sample<'a>(name: &'a [u8], rest: &'a [u8], options: &Options) -> Result<
     if text.is_empty() {
         return Err(ParseError::EmptyValue);
     }
-    let (mut rest, token) = next_section(rest);
-    let kind = kind(if options.dialect.is_classic() { trim_blanks(token) } else { token }, options.strict)?;
-    let mut scrutiny = Scrutiny::new(options.strict);
+    let (mut rest, token) = section(&rest[1..]);
+    let (strict, classic) = (options.strict, options.dialect.is_classic());
+    let kind = kind(if classic { trim_blanks(token) } else { token }, strict)?;
+    let mut scrutiny = Scrutiny::new(strict);
     let values = values(text, kind, &mut scrutiny)?;
-    let mut metric = Metric {
-        spelling: Spelling { name, tags: &[], kind, style: options.dialect.name_style() },
-        values,
-        rate: 1.0,
-        timestamp: None,
-        relative: kind == Kind::Gauge && options.dialect.is_classic() && is_signed(text),
-        origin: Origin::default(),
-        tolerated: scrutiny.tolerated,
-    };
-    while !rest.is_empty() {
-        let (following, field) = next_section(rest);
-        read_field(&mut metric, field, &mut scrutiny)?;
-        rest = following;
+    let mut spelling = Spelling { name, tags: &[], kind, style: options.dialect.name_style() };
+    let (mut rate, mut timestamp, mut origin) = (1.0, None, Origin::default());
+    while let [_, fields @ ..] = rest {
+        let field;
+        (rest, field) = long_section(fields);
+        match field {
+            [b'#', tags @ ..] => {
+                check_tags(tags, spelling, &mut scrutiny)?;
+                spelling.tags = tags;
+            }
+            [b'@', text @ ..] => rate = sample_rate(text, &mut scrutiny)?,
+            [b'T', text @ ..] => timestamp = Some(unix_seconds(text, kind, &mut scrutiny)?),
+            _ => origin.read(field, &mut scrutiny)?,
+        }
     }
-    metric.tolerated = scrutiny.tolerated;
-    Ok((metric, matches!(values, Values::Packed(_)).then_some(text)))
+    let relative = classic && kind == Kind::Gauge && is_signed(text);
+    Ok(Metric { spelling, values, rate, timestamp, relative, origin, tolerated: scrutiny.tolerated })
 }
 
-/// Up to the next pipe or the end.
-#[inline]
-fn section(rest: &[u8]) -> (&[u8], &[u8]) {
-    let cut: IResult<_, _, ()> = take_till(|byte| byte == b'|').parse(rest);
-    cut.unwrap_or((&[], rest))
+/// What is left at the next pipe or the end, and what stands before it.
+#[inline(always)]
+fn section(text: &[u8]) -> (&[u8], &[u8]) {
+    let cut: IResult<_, _, ()> = take_till(|byte| byte == b'|').parse(text);
+    cut.unwrap_or((&[], text))
 }
 
-/// From the pipe that `rest` begins with to the one after it.
-#[inline]
-fn next_section(rest: &[u8]) -> (&[u8], &[u8]) {
-    section(&rest[1..])
+/// The same, faster for tags and slower for what is a few bytes long.
+#[inline(always)]
+fn long_section(text: &[u8]) -> (&[u8], &[u8]) {
+    let (section, rest) = text.split_at(memchr(b'|', text).unwrap_or(text.len()));
+    (rest, section)
 }
 
 fn kind(token: &[u8], strict: bool) -> Result<Kind, ParseError> {
@@ -165,7 +165,7 @@ fn kind(token: &[u8], strict: bool) -> Result<Kind, ParseError> {
     })
 }
 
-#[inline]
+#[inline(always)]
 fn values<'a>(text: &'a [u8], kind: Kind, scrutiny: &mut Scrutiny) -> Result<Values<'a>, ParseError> {
     if kind == Kind::Set {
         return Ok(Values::Member(text));
@@ -193,33 +193,17 @@ fn pack<'a>(text: &'a [u8], scrutiny: &mut Scrutiny) -> Result<Values<'a>, Parse
     Ok(Values::Packed(text))
 }
 
-#[inline]
-fn read_field<'a>(metric: &mut Metric<'a>, field: &'a [u8], scrutiny: &mut Scrutiny) -> Result<(), ParseError> {
-    match field {
-        [b'#', tags @ ..] => {
-            scrutiny.tags(tags)?;
-            if scrutiny.strict && NameParts::of(metric.spelling.name, metric.spelling.style).has_tags() {
-                return Err(ParseError::MixedTagStyles);
-            }
-            metric.spelling.tags = tags;
-        }
-        [b'@', rate @ ..] => {
-            scrutiny.note(Field::Rate)?;
-            metric.rate = sample_rate(rate, scrutiny)?;
-        }
-        [b'T', time @ ..] => {
-            scrutiny.note(Field::Timestamp)?;
-            metric.timestamp = Some(seconds(time).filter(|&seconds| seconds > 0).ok_or(ParseError::BadTimestamp)?);
-            if !matches!(metric.spelling.kind, Kind::Counter | Kind::Gauge) {
-                scrutiny.forgive(Tolerated::TimestampIgnored, ParseError::TimestampUnsupportedType)?;
-            }
-        }
-        _ => metric.origin.read(field, scrutiny)?,
+#[inline(always)]
+fn check_tags(tags: &[u8], spelling: Spelling<'_>, scrutiny: &mut Scrutiny) -> Result<(), ParseError> {
+    scrutiny.tags(tags)?;
+    if scrutiny.strict && NameParts::of(spelling.name, spelling.style).has_tags() {
+        return Err(ParseError::MixedTagStyles);
     }
     Ok(())
 }
 
 fn sample_rate(text: &[u8], scrutiny: &mut Scrutiny) -> Result<f64, ParseError> {
+    scrutiny.note(Field::Rate)?;
     let rate = number(text).filter(|rate| rate.is_finite() && *rate >= 0.0).ok_or(ParseError::BadSampleRate)?;
     if rate == 0.0 || rate > 1.0 {
         scrutiny.forgive(Tolerated::RateClamped, ParseError::BadSampleRate)?;
@@ -231,13 +215,24 @@ fn sample_rate(text: &[u8], scrutiny: &mut Scrutiny) -> Result<f64, ParseError> 
     Ok(rate.max(RATE_FLOOR))
 }
 
+fn unix_seconds(text: &[u8], kind: Kind, scrutiny: &mut Scrutiny) -> Result<u64, ParseError> {
+    scrutiny.note(Field::Timestamp)?;
+    let seconds = seconds(text).filter(|&seconds| seconds > 0).ok_or(ParseError::BadTimestamp)?;
+    if !matches!(kind, Kind::Counter | Kind::Gauge) {
+        scrutiny.forgive(Tolerated::TimestampIgnored, ParseError::TimestampUnsupportedType)?;
+    }
+    Ok(seconds)
+}
+
 fn is_signed(member: &[u8]) -> bool {
     matches!(member, [b'+' | b'-', ..])
 }
 
-/// Hands over a pack of gauge values as consecutive metrics, each all absolute or all relative. Blemishes go with
-/// the first. Members that are skipped have no say.
-fn runs<'a>(mut metric: Metric<'a>, pack: &'a [u8], emit: &mut impl FnMut(Result<Metric<'a>, ParseError>)) {
+/// Hands over a gauge pack as consecutive metrics, each all absolute or all relative. Members that are skipped have
+/// no say; blemishes go with the first.
+#[cold]
+fn runs<'a>(line: &'a [u8], metric: &Metric<'a>, pack: &'a [u8], sink: &mut impl FnMut(Parsed<'a>)) {
+    let mut run = metric.clone();
     let (mut start, mut at, mut current) = (0, 0, None);
     for member in pack.split(|&byte| byte == b':') {
         let signed = is_signed(member);
@@ -245,11 +240,13 @@ fn runs<'a>(mut metric: Metric<'a>, pack: &'a [u8], emit: &mut impl FnMut(Result
             && number(member).is_some_and(f64::is_finite)
             && let Some(relative) = current.replace(signed)
         {
-            emit(Ok(Metric { values: Values::Packed(&pack[start..at - 1]), relative, ..metric.clone() }));
-            metric.tolerated = ToleratedSet::default();
+            let values = Values::Packed(&pack[start..at - 1]);
+            sink(Parsed { line, record: Ok(Record::Metric(Metric { values, relative, ..run.clone() })) });
+            run.tolerated = ToleratedSet::default();
             start = at;
         }
         at += member.len() + 1;
     }
-    emit(Ok(Metric { values: Values::Packed(&pack[start..]), relative: current.unwrap_or(false), ..metric }));
+    let (values, relative) = (Values::Packed(&pack[start..]), current.unwrap_or(false));
+    sink(Parsed { line, record: Ok(Record::Metric(Metric { values, relative, ..run })) });
 }
