@@ -96,12 +96,10 @@ pub fn parse(name: &Path, text: &str) -> Result<Config, ConfigError> {
     if errors.is_empty() { Ok(config) } else { Err(ConfigError { errors, warnings: Vec::new() }) }
 }
 
-/// Everything wrong with the values themselves, as (path, message). What is not built yet is not also invalid.
+/// Everything wrong with the values themselves, as (path, message).
 fn problems(config: &Config) -> Vec<(String, String)> {
-    let mut problems = not_built::refused(config);
-    let refused: Vec<String> = problems.iter().map(|(path, _)| path.clone()).collect();
-    let about_refused = |path: &str| refused.iter().any(|refused| path.starts_with(refused.as_str()));
-    problems.extend(validate::errors(config).into_iter().filter(|(path, _)| !about_refused(path)));
+    let mut problems = validate::errors(config);
+    problems.extend(not_built::refused(config));
     problems
 }
 
@@ -139,16 +137,18 @@ fn typed(file: Option<&Path>, text: &str, settings: &[Setting]) -> Result<(Confi
 /// Sets one value and types the result, so that an error is this setting's.
 fn lay_over(document: &mut Document, setting: &Setting) -> Result<Config, ConfigError> {
     let place = || Place::Source(setting.source.clone());
-    let faults = |faults: Vec<Fault>| {
-        let finding = |fault: Fault| {
-            let path = if fault.path.is_empty() { setting.path.clone() } else { fault.path };
-            Finding { place: place(), path, message: fault.message }
-        };
-        ConfigError { errors: faults.into_iter().map(finding).collect(), warnings: Vec::new() }
-    };
-    let (value, _) = Document::read(&setting.value).map_err(faults)?;
-    document.set(&yaml::steps(&setting.path), value).map_err(|message| ConfigError::one(place(), &setting.path, message))?;
-    document.config().map_err(|fault| faults(vec![fault]))
+    let refused = |path: String, message| ConfigError::one(place(), &path, message);
+    let inside = |fault: Fault| Finding { place: place(), path: join(&setting.path, &fault.path), message: fault.message };
+    let (value, _) = Document::read(&setting.value)
+        .map_err(|faults| ConfigError { errors: faults.into_iter().map(inside).collect(), warnings: Vec::new() })?;
+    document.set(&yaml::steps(&setting.path), value).map_err(|message| refused(setting.path.clone(), message))?;
+    document.config().map_err(|fault| refused(fault.path, fault.message))
+}
+
+/// `listen.udp` and `[1]` are `listen.udp[1]`.
+fn join(outer: &str, inner: &str) -> String {
+    let dot = if inner.is_empty() || inner.starts_with('[') { "" } else { "." };
+    format!("{outer}{dot}{inner}")
 }
 
 /// Who wrote which value.

@@ -49,6 +49,11 @@ const NOT_BUILT: &[Row] = &[
     ("checks", &[]),
 ];
 
+/// The paths that are refused while they differ from their default; `[]` is every item of a list.
+pub fn not_built_yet() -> impl Iterator<Item = &'static str> {
+    NOT_BUILT.iter().map(|(path, _)| *path)
+}
+
 /// Every key set to what is not built yet, as (path, message).
 pub(super) fn refused(config: &Config) -> Vec<(String, String)> {
     let (config, default) = (value(config), value(&Config::default()));

@@ -299,7 +299,21 @@ fn reword(mark: Option<Mark>, mut path: String, message: &str) -> Fault {
         _ if ["sinks", "notify", "http.admin"].iter().any(|secret| path.starts_with(secret)) => without_quotes(message),
         _ => message.to_string(),
     };
-    Fault { mark, path: shortened(path), message: shortened(message) }
+    Fault { mark, path: shortened(path), message: shortened(plain(message)) }
+}
+
+/// The words of a configuration file instead of those of Rust.
+fn plain(message: String) -> String {
+    let Some((before, expected)) = message.split_once(", expected ") else { return message };
+    let expected = match expected {
+        "usize" | "u64" | "u32" | "u8" => "a whole number",
+        "f64" => "a number",
+        "a sequence" => "a list",
+        "a map" => "a mapping",
+        _ if expected.starts_with("variant of enum") || expected.starts_with("a YAML tag") => "a word",
+        _ => expected,
+    };
+    format!("{}, expected {expected}", before.replace("type: sequence", "type: list").replace("type: map", "type: mapping"))
 }
 
 fn suggestion(word: &str, valid: &[&str]) -> String {

@@ -17,7 +17,7 @@ pub(super) fn check(sinks: &[SinkConfig], findings: &mut Findings) {
 /// Keys that another type has.
 fn belonging(sink: &SinkConfig, path: &impl Fn(&str) -> String, findings: &mut Findings) {
     use SinkType::{Datadog, RemoteWrite, Statsd};
-    let keys: [(&str, bool, &[SinkType]); 16] = [
+    let keys: [(&str, bool, &[SinkType]); 17] = [
         ("url", sink.url.is_some(), &[Datadog, RemoteWrite]),
         ("site", sink.site.is_some(), &[Datadog]),
         ("api_key", sink.api_key.is_some(), &[Datadog]),
@@ -33,7 +33,8 @@ fn belonging(sink: &SinkConfig, path: &impl Fn(&str) -> String, findings: &mut F
         ("basic_auth", sink.basic_auth.is_some(), &[RemoteWrite]),
         ("bearer", sink.bearer.is_some(), &[RemoteWrite]),
         ("targets", !sink.targets.is_empty(), &[Statsd]),
-        ("mode", sink.mode.is_some() || sink.on_down.is_some(), &[Statsd]),
+        ("mode", sink.mode.is_some(), &[Statsd]),
+        ("on_down", sink.on_down.is_some(), &[Statsd]),
     ];
     for (key, set, owners) in keys {
         if set && !owners.contains(&sink.r#type) {
