@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 /// `log:` in relay.yaml.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "a mapping")]
 pub struct LogConfig {
     pub level: LogLevel,
     pub format: LogFormat,
