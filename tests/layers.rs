@@ -305,13 +305,16 @@ fn item_end(tokens: &[String], mut at: usize) -> usize {
     at
 }
 
+/// Keywords that may stand before a path with a leading `::`.
+const BEFORE_A_PATH: [&str; 8] = ["use", "as", "dyn", "impl", "mut", "in", "return", "for"];
+
 /// Every path of two names or more, with groups spread out.
 fn paths(tokens: &[String]) -> Vec<Vec<String>> {
     let mut found = Vec::new();
     let mut at = 0;
     while at < tokens.len() {
         let continues = tokens.get(at + 1).is_some_and(|next| next == "::");
-        if is_name(&tokens[at]) && continues {
+        if is_name(&tokens[at]) && continues && !BEFORE_A_PATH.contains(&tokens[at].as_str()) {
             at = spread(tokens, at, &mut Vec::new(), &mut found);
         } else {
             at += 1;
