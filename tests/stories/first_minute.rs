@@ -34,26 +34,33 @@ fn the_demo_rule_reaches_a_webhook_and_the_alerts_command() {
     let webhook = Webhook::start();
     let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/rules/demo.yml");
     let home = Home::new(&format!(
-        "rules: {{ files: [{}] }}\nnotify:\n  route: {{ receiver: ops, group_wait: 1s, group_interval: 1s }}\n  receivers: [{{ name: ops, webhook: [{{ url: \"{}\" }}] }}]\n",
+        "rules: {{ files: [{}] }}\nnotify:\n  route: {{ receiver: ops, group_wait: 1s, group_interval: 1s }}\n  \
+         receivers: [{{ name: ops, webhook: [{{ url: \"{}\" }}] }}]",
         demo.display(),
         webhook.url()
     ));
     let relay = home.start();
-    assert_eq!(relay.page().sum("ALERTS", &[]), 0.0);
-    relay.send("demo.errors:1|c");
-
-    let notification = wait_for("a notification", 30, || webhook.received().into_iter().next());
-    assert_eq!((&notification["version"], &notification["status"]), (&"4".into(), &"firing".into()), "{notification:#}");
-    assert_eq!(notification["receiver"], "ops", "{notification:#}");
-    let alert = &notification["alerts"][0];
-    let name = alert["labels"]["alertname"].as_str().unwrap_or_else(|| panic!("no name: {notification:#}"));
-    assert_eq!(alert["status"], "firing", "{notification:#}");
+    relay.send("demo.temperature:42|g");
+    let firing = wait_for_notification(&webhook, "firing");
+    assert_eq!((&firing["version"], &firing["receiver"]), (&"4".into(), &"ops".into()), "{firing:#}");
+    assert_eq!(firing["alerts"][0]["annotations"]["summary"], "It is 42 degrees", "{firing:#}");
 
     let alerts = relay.ask(&["alerts"]);
     assert_eq!(alerts.code, Some(0), "{alerts:?}");
-    assert!(alerts.stdout.contains(name) && alerts.stdout.contains("firing"), "{alerts:?}");
-    let firing = format!("ALERTS{{alertstate=\"firing\",alertname=\"{name}\"}}");
-    assert_eq!(relay.query(&firing).first().map(|sample| sample.value), Some(1.0));
-    relay.assert_balanced(1);
+    assert!(alerts.stdout.contains("DemoTooHot") && alerts.stdout.contains("firing"), "{alerts:?}");
+    let series = relay.query("ALERTS{alertname=\"DemoTooHot\",alertstate=\"firing\"}");
+    assert_eq!(series.first().map(|sample| sample.value), Some(1.0));
+
+    relay.send("demo.temperature:20|g");
+    wait_for_notification(&webhook, "resolved");
+    relay.assert_balanced(2);
     relay.stop();
+}
+
+/// The first notification of that status, which is about the hot demo.
+fn wait_for_notification(webhook: &Webhook, status: &str) -> serde_json::Value {
+    let found = wait_for(&format!("a {status} notification"), 20, || webhook.received().into_iter().find(|body| body["status"] == status));
+    assert_eq!(found["alerts"][0]["labels"]["alertname"], "DemoTooHot", "{found:#}");
+    assert_eq!(found["alerts"][0]["status"], status, "{found:#}");
+    found
 }
