@@ -114,6 +114,9 @@ self_metrics! {
     RELOAD_SUCCESSFUL = Gauge "statsd_relay_config_last_reload_successful", "1 when the configuration in force is the one last read.";
     HTTP_REQUESTS = Counter "statsd_relay_http_requests_total", "HTTP requests, by status class.";
     HTTP_CONNECTIONS = Gauge "statsd_relay_http_connections", "Open HTTP connections.";
+    HTTP_CONNECTIONS_REFUSED = Counter "statsd_relay_http_connections_refused_total", "HTTP connections closed at once, by reason.";
+    SCRAPE_SERIES_MERGED = Gauge "statsd_relay_scrape_series_merged", "Series on the page that share a sample, since their labels agree after rewriting.";
+    SCRAPE_SERIES_OMITTED = Gauge "statsd_relay_scrape_series_omitted", "Series the page leaves out, since their name belongs to the relay or to a summary.";
     RESIDENT_BYTES = Gauge "statsd_relay_process_resident_memory_bytes", "Resident memory of the process.";
 }
 
