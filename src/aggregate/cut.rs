@@ -25,9 +25,12 @@ pub struct Aggregator {
     window: AtomicU32,
     /// Orders batches over all lanes.
     tickets: AtomicU64,
-    lanes: RwLock<Vec<(Arc<Mutex<Lane>>, Arc<Published>)>>,
+    lanes: RwLock<Vec<Listed>>,
     inbox: SyncSender<Handed>,
 }
+
+/// A lane and where its counts go.
+type Listed = (Arc<Mutex<Lane>>, Arc<Published>);
 
 /// Stamps a batch may give to its records.
 const STAMPS_PER_BATCH: u64 = 1 << 24;

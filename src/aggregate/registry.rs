@@ -93,6 +93,7 @@ struct Nursery {
     free: Vec<u32>,
     /// Series per name and type, with the one that takes the overflow.
     names: HashMap<(Kind, Box<str>), NameCount>,
+    live: [usize; Kind::ALL.len()],
     born: Vec<Series>,
 }
 
@@ -203,6 +204,7 @@ impl Registry {
             }
         }
         nursery.free.push(series.slot());
+        nursery.live[series.kind() as usize] -= 1;
         self.live.fetch_sub(1, Ordering::Relaxed);
     }
 
@@ -217,6 +219,11 @@ impl Registry {
                 keep
             });
         }
+    }
+
+    /// Live series of each kind, in the order of [`Kind::ALL`].
+    pub fn live_by_kind(&self) -> [usize; Kind::ALL.len()] {
+        self.nursery.lock().live
     }
 
     /// Live series.
@@ -294,6 +301,7 @@ impl Registry {
             self.credit.fetch_sub(series.allocated_bytes() as i64 + OVERHEAD_BYTES, Ordering::Relaxed);
         }
         nursery.names.entry((series.kind(), Box::from(series.name()))).or_default().series += 1;
+        nursery.live[series.kind() as usize] += 1;
         nursery.born.push(series.clone());
         self.live.fetch_add(1, Ordering::Relaxed);
         // A series that left may still be here until the cutter removes it; an insert would keep its key.

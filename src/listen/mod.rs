@@ -5,4 +5,4 @@ mod drops;
 mod udp;
 
 pub use config::{Endpoint, ListenConfig, Threads, UnixEndpoint};
-pub use udp::{DropCounter, UdpListener};
+pub use udp::{DropCounter, Heartbeat, UdpListener};

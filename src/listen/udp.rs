@@ -4,7 +4,7 @@ use std::io::{self, IoSliceMut};
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -41,6 +41,7 @@ pub struct UdpListener {
     pub inherited: bool,
     /// As the kernel counts it: twice what was asked for, when it was granted in full.
     pub granted_bytes: usize,
+    heartbeat: Heartbeat,
 }
 
 impl UdpListener {
@@ -75,13 +76,13 @@ impl UdpListener {
         socket.set_read_timeout(Some(PATIENCE))?;
         let address = socket.local_addr()?;
         let granted_bytes = socket2::SockRef::from(&socket).recv_buffer_size()?;
-        Ok(UdpListener { socket, name: format!("udp:{address}"), address, inherited, granted_bytes })
+        Ok(UdpListener { socket, name: format!("udp:{address}"), address, inherited, granted_bytes, heartbeat: Heartbeat::default() })
     }
 
     /// Starts one receive thread per producer; they read the socket in turn.
     pub fn start(self, producers: Vec<Producer>, stop: Arc<AtomicBool>, clock: &Clock) -> io::Result<Vec<JoinHandle<()>>> {
         telemetry::RECEIVE_BUFFER.gauge(&[("listener", &self.name)]).set(self.granted_bytes as f64);
-        let received = Arc::new(Turn { socket: Mutex::new(self.socket), inherited: self.inherited });
+        let received = Arc::new(Turn { socket: Mutex::new(self.socket), inherited: self.inherited, heartbeat: self.heartbeat });
         let mut threads = Vec::with_capacity(producers.len());
         for producer in producers {
             let receiver = Receiver {
@@ -94,6 +95,11 @@ impl UdpListener {
             threads.push(std::thread::Builder::new().name("receive".into()).spawn(move || receiver.run())?);
         }
         Ok(threads)
+    }
+
+    /// Shows, also later, that its threads poll it.
+    pub fn heartbeat(&self) -> Heartbeat {
+        self.heartbeat.clone()
     }
 
     /// A reader of the kernel's drop counter for this socket, that outlives the socket's threads.
@@ -126,10 +132,22 @@ impl DropCounter {
     }
 }
 
+/// Shows that a socket is being polled.
+#[derive(Clone, Debug, Default)]
+pub struct Heartbeat(Arc<AtomicU64>);
+
+impl Heartbeat {
+    /// Polls so far.
+    pub fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// The socket, held by the thread whose turn it is to read.
 struct Turn {
     socket: Mutex<UdpSocket>,
     inherited: bool,
+    heartbeat: Heartbeat,
 }
 
 struct Receiver {
@@ -175,6 +193,7 @@ impl Receiver {
         let mut headers = MultiHeaders::<()>::preallocate(BATCH, None);
         let (lengths, ticket) = {
             let socket = self.turn.socket.lock();
+            self.turn.heartbeat.0.fetch_add(1, Ordering::Relaxed);
             let results = recvmmsg(socket.as_raw_fd(), &mut headers, slices.iter_mut(), flags, None)?;
             let lengths: Vec<(usize, bool)> = results.map(|message| (message.bytes, message.flags.contains(MsgFlags::MSG_TRUNC))).collect();
             (lengths, self.producer.ticket())
