@@ -1,4 +1,5 @@
 //! What a person who edits relay.yaml is told.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -102,7 +103,9 @@ fn an_error_says_where_what_and_the_nearest_valid_thing() {
 #[test]
 fn a_value_that_breaks_a_rule_is_refused_at_its_place() {
     let table = [
-        ("aggregate: { interval: 500ms }", "1:24: aggregate.interval: expected at least 1s"),
+        ("aggregate: { interval: 500ms }", "1:24: aggregate.interval: expected whole seconds, at least 1s"),
+        ("aggregate: { interval: 1500ms }", "1:24: aggregate.interval: expected whole seconds, at least 1s"),
+        ("aggregate: { percentiles: [0.5, 0.50] }", "1:33: aggregate.percentiles[1]: listed twice"),
         ("aggregate: { expire: 5s }", "1:22: aggregate.expire: expected at least aggregate.interval, or 0 to keep series for good"),
         (
             "aggregate:\n  percentiles: [0.5, 1.5]",
@@ -118,7 +121,7 @@ fn a_value_that_breaks_a_rule_is_refused_at_its_place() {
             "listen: { udp: ['localhost:8125'] }",
             "1:17: listen.udp[0]: invalid address \"localhost:8125\": expected an IP address and a port, such as 127.0.0.1:8125 or [::1]:8125",
         ),
-        ("listen: { udp: ['127.0.0.1:1', '127.0.0.1:1'] }", "1:32: listen.udp[1]: 127.0.0.1:1 is listed twice"),
+        ("listen: { udp: ['127.0.0.1:1', '127.0.0.1:1'] }", "1:32: listen.udp[1]: listed twice"),
         ("scrape: { path: metrics }", "1:17: scrape.path: expected a path such as /metrics"),
         ("scrape: { path: /api/v1/query }", "1:17: scrape.path: this path answers something else"),
         ("store: { max_size: 0 }", "1:20: store.max_size: expected more than 0 bytes"),
@@ -295,7 +298,7 @@ fn an_error_of_the_environment_or_of_a_flag_names_it() {
     );
     assert_eq!(
         environment("STATSD_RELAY__AGGREGATE__INTERVAL", "1ms"),
-        "environment variable STATSD_RELAY__AGGREGATE__INTERVAL: aggregate.interval: expected at least 1s"
+        "environment variable STATSD_RELAY__AGGREGATE__INTERVAL: aggregate.interval: expected whole seconds, at least 1s"
     );
     assert_eq!(set("aggregate.interval", "5"), "flag --set: aggregate.interval: invalid duration 5: it needs a unit, such as 5s");
     assert_eq!(set("listen.udp", "[a"), "flag --set: listen.udp[1]: this is not YAML: while parsing a flow sequence, expected ',' or ']'");
@@ -305,6 +308,16 @@ fn an_error_of_the_environment_or_of_a_flag_names_it() {
     let broken = Bench::with("aggregate: { interval: 2 }\n");
     let told = broken.told(broken.load(&[], &[("aggregate.interval", "5s")]).unwrap_err());
     assert!(told.starts_with("relay.yaml:1:24: "), "{told}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_variable_that_is_not_text_is_refused() {
+    use std::os::unix::ffi::OsStringExt as _;
+    let bench = Bench::with("");
+    let variable = (OsString::from("STATSD_RELAY__DATA_DIR"), OsString::from_vec(vec![b'a', 0xff]));
+    let told = config::load(&Sources::new(Some(bench.file()), [variable])).unwrap_err();
+    assert_eq!(told.to_string(), "environment variable STATSD_RELAY__DATA_DIR: data_dir: not UTF-8");
 }
 
 #[test]
@@ -528,4 +541,20 @@ fn config_default_is_the_reference_and_config_show_masks_secrets() {
     let shown = String::from_utf8(output.stdout).unwrap();
     assert!(!shown.contains("secret-canary") && shown.contains("api_key: <secret>"), "{shown}");
     assert!(shown.contains("level: warn") && shown.contains("address: 127.0.0.1:0") && shown.starts_with("data_dir: d\n"), "{shown}");
+}
+
+proptest::proptest! {
+    #[test]
+    fn a_damaged_reference_is_refused_or_reads_back_as_it_is_written(
+        at in 0..REFERENCE.len(),
+        gone in 0..40_usize,
+        put in r#"[\[\]{}:,'"&*!|>#?\-\\ \n\ta-z0-9~%@.é]{0,12}"#,
+    ) {
+        let (at, until) = (REFERENCE.floor_char_boundary(at), REFERENCE.ceil_char_boundary((at + gone).min(REFERENCE.len())));
+        let name = Path::new("relay.yaml");
+        match config::parse(name, &format!("{}{put}{}", &REFERENCE[..at], &REFERENCE[until..])) {
+            Ok(config) => proptest::prop_assert_eq!(config::parse(name, &config::to_yaml(&config)), Ok(config)),
+            Err(error) => proptest::prop_assert!(!error.errors.is_empty()),
+        }
+    }
 }

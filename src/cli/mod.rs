@@ -46,6 +46,8 @@ enum Command {
     Run(Overrides),
     /// Validate the configuration and its rule files; one line a finding
     Check(check::CheckArgs),
+    /// Show how lines on standard input are read, as JSON
+    Parse(parse::ParseArgs),
     /// Print the reference file, or the configuration in effect
     Config(config::ConfigArgs),
 }
@@ -55,7 +57,7 @@ enum Command {
 struct Overrides {
     /// Directory of the store
     #[arg(long, value_name = "DIR")]
-    data_dir: Option<PathBuf>,
+    data_dir: Option<String>,
     /// UDP address to listen on instead of the configured ones; may be repeated
     #[arg(long, value_name = "ADDR")]
     udp: Vec<String>,
@@ -85,7 +87,7 @@ impl Overrides {
             sources.flag("--set", path, value.clone());
         }
         if let Some(directory) = &self.data_dir {
-            sources.flag("--data-dir", "data_dir", quoted(directory.to_string_lossy().into()));
+            sources.flag("--data-dir", "data_dir", quoted(directory.clone().into()));
         }
         if !self.udp.is_empty() {
             sources.flag("--udp", "listen.udp", quoted(self.udp.clone().into()));
@@ -126,6 +128,11 @@ fn dispatch(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<Exi
         None => run(configuration::load(&overrides.over(file))?),
         Some(Command::Run(after)) => run(configuration::load(&overrides.and(after).over(file))?),
         Some(Command::Check(args)) => args.run(overrides, file),
+        Some(Command::Parse(args)) => {
+            overrides.refuse()?;
+            args.run(&mut std::io::stdin().lock(), &mut std::io::stdout().lock())?;
+            Ok(ExitCode::SUCCESS)
+        }
         Some(Command::Config(args)) => args.run(overrides, file),
     }
 }

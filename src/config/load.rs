@@ -29,7 +29,7 @@ struct Setting {
     source: String,
     path: String,
     /// YAML.
-    value: String,
+    value: OsString,
 }
 
 impl Sources {
@@ -38,8 +38,6 @@ impl Sources {
         let setting = |(name, value): (OsString, OsString)| {
             let name = name.into_string().ok()?;
             let path = name.strip_prefix(ENVIRONMENT_PREFIX)?.to_ascii_lowercase().replace("__", ".");
-            // A value that is not UTF-8 is refused where it is parsed: U+FFFD is no valid value of any key.
-            let value = value.to_string_lossy().into_owned();
             Some(Setting { source: format!("environment variable {name}"), path, value })
         };
         let mut settings: Vec<Setting> = environment.into_iter().filter_map(setting).collect();
@@ -50,24 +48,17 @@ impl Sources {
 
     /// Adds a flag: `("--udp", "listen.udp", "[\"127.0.0.1:0\"]")`. The value is YAML; a later flag wins.
     pub fn flag(&mut self, name: &str, path: &str, value: String) {
-        self.settings.push(Setting { source: format!("flag {name}"), path: path.to_string(), value });
+        self.settings.push(Setting { source: format!("flag {name}"), path: path.to_string(), value: value.into() });
     }
 }
 
-/// A configuration that can run.
+/// A configuration that can run. Its paths no longer depend on where the file lies.
 #[derive(Debug)]
 pub struct Loaded {
     pub config: Config,
     /// The file that was read.
     pub file: Option<PathBuf>,
     pub warnings: Vec<Finding>,
-}
-
-impl Loaded {
-    /// What relative paths of the file start from.
-    pub fn base_dir(&self) -> &Path {
-        self.file.as_deref().and_then(Path::parent).unwrap_or(Path::new(""))
-    }
 }
 
 /// Reads and checks a configuration. The error holds everything that was found wrong.
@@ -139,8 +130,9 @@ fn lay_over(document: &mut Document, setting: &Setting) -> Result<Config, Config
     let place = || Place::Source(setting.source.clone());
     let refused = |path: String, message| ConfigError::one(place(), &path, message);
     let inside = |fault: Fault| Finding { place: place(), path: join(&setting.path, &fault.path), message: fault.message };
-    let (value, _) = Document::read(&setting.value)
-        .map_err(|faults| ConfigError { errors: faults.into_iter().map(inside).collect(), warnings: Vec::new() })?;
+    let text = setting.value.to_str().ok_or_else(|| refused(setting.path.clone(), "not UTF-8".to_string()))?;
+    let (value, _) =
+        Document::read(text).map_err(|faults| ConfigError { errors: faults.into_iter().map(inside).collect(), warnings: Vec::new() })?;
     document.set(&yaml::steps(&setting.path), value).map_err(|message| refused(setting.path.clone(), message))?;
     document.config().map_err(|fault| refused(fault.path, fault.message))
 }

@@ -37,6 +37,15 @@ impl Findings {
         }
     }
 
+    /// Items that may stand in a list only once, and do not.
+    fn once<T: PartialEq>(&mut self, list: &str, items: &[T], counts: impl Fn(&T) -> bool) {
+        for (index, item) in items.iter().enumerate() {
+            if counts(item) && items[..index].contains(item) {
+                self.add(format!("{list}[{index}]"), "listed twice");
+            }
+        }
+    }
+
     /// Two items of one name.
     fn distinct<'a>(&mut self, list: &str, key: &str, names: impl Iterator<Item = &'a str>) {
         let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
@@ -86,14 +95,9 @@ fn listen(config: &Config, findings: &mut Findings) {
         for (index, endpoint) in endpoints.iter().enumerate() {
             findings.check(format!("{key}[{index}]"), address(&endpoint.address));
         }
-        // Port 0 is a port of its own each time.
-        let fixed = |address: &str| if address.ends_with(":0") { String::new() } else { address.to_string() };
-        let addresses: Vec<String> = endpoints.iter().map(|endpoint| fixed(&endpoint.address)).collect();
-        for (index, address) in addresses.iter().enumerate() {
-            if !address.is_empty() && addresses[..index].contains(address) {
-                findings.add(format!("{key}[{index}]"), format!("{address} is listed twice"));
-            }
-        }
+        // Port 0 is another port each time.
+        let addresses: Vec<&str> = endpoints.iter().map(|endpoint| endpoint.address.as_str()).collect();
+        findings.once(key, &addresses, |address| !address.ends_with(":0"));
     }
     for (key, endpoints) in [("listen.unix_datagram", &listen.unix_datagram), ("listen.unix_stream", &listen.unix_stream)] {
         for (index, endpoint) in endpoints.iter().enumerate() {
@@ -124,12 +128,14 @@ fn limits(config: &Config, findings: &mut Findings) {
 
 fn aggregate(config: &Config, findings: &mut Findings) {
     let aggregate = &config.aggregate;
-    findings.require(aggregate.interval >= MIN_INTERVAL, "aggregate.interval", "expected at least 1s");
+    let whole = aggregate.interval >= MIN_INTERVAL && aggregate.interval.subsec_nanos() == 0;
+    findings.require(whole, "aggregate.interval", "expected whole seconds, at least 1s");
     let expire = aggregate.expire.is_zero() || aggregate.expire >= aggregate.interval;
     findings.require(expire, "aggregate.expire", "expected at least aggregate.interval, or 0 to keep series for good");
     for (index, percentile) in aggregate.percentiles.iter().enumerate() {
         findings.check(format!("aggregate.percentiles[{index}]"), quantile(*percentile));
     }
+    findings.once("aggregate.percentiles", &aggregate.percentiles, |_| true);
 }
 
 fn store(config: &Config, findings: &mut Findings) {
@@ -158,6 +164,7 @@ fn store(config: &Config, findings: &mut Findings) {
 }
 
 fn http(config: &Config, findings: &mut Findings) {
+    findings.once("http.listen", &config.http.listen, |address| !address.ends_with(":0"));
     for (index, listen) in config.http.listen.iter().enumerate() {
         findings.check(format!("http.listen[{index}]"), address(listen));
     }

@@ -66,6 +66,8 @@ fn values(sink: &SinkConfig, path: &impl Fn(&str) -> String, findings: &mut Find
     for (index, percentile) in sink.histogram_percentiles.iter().flatten().enumerate() {
         findings.check(path(&format!("histogram_percentiles[{index}]")), quantile(*percentile));
     }
+    findings.once(&path("histogram_percentiles"), sink.histogram_percentiles.as_deref().unwrap_or_default(), |_| true);
+    findings.once(&path("histogram_aggregates"), sink.histogram_aggregates.as_deref().unwrap_or_default(), |_| true);
     findings.require(sink.version.is_none_or(|version| matches!(version, 1 | 2)), path("version"), "expected 1 or 2");
     for (index, endpoint) in sink.additional_endpoints.iter().enumerate() {
         findings.check(path(&format!("additional_endpoints[{index}].url")), url(&endpoint.url));
