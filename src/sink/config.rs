@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::encode::Compression;
+pub use crate::encode::datadog::{CounterForm, HistogramAggregate};
 use crate::model::ByteSize;
 use crate::model::units::{duration, optional_duration};
 use crate::net::Secret;
@@ -69,36 +71,6 @@ pub enum SinkType {
     Datadog,
     RemoteWrite,
     Statsd,
-}
-
-/// Datadog's type for counters.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum CounterForm {
-    #[default]
-    Rate,
-    Count,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum HistogramAggregate {
-    Max,
-    Min,
-    Median,
-    Avg,
-    Sum,
-    Count,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Compression {
-    #[default]
-    Zstd,
-    Deflate,
-    Gzip,
-    None,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

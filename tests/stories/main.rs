@@ -5,6 +5,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a story that cannot go on panics")]
 #![allow(clippy::disallowed_methods, reason = "stories run by the clock on the wall")]
 
+#[path = "../intake/mod.rs"]
+mod intake;
+
 mod http;
 mod page;
 mod peers;
@@ -12,6 +15,7 @@ mod relay;
 mod sender;
 
 mod bad_input;
+mod datadog_receives;
 mod exactness;
 mod existing_clients;
 mod first_minute;
