@@ -1,5 +1,6 @@
 //! A StatsD and DogStatsD relay.
 #![forbid(unsafe_code)]
+#![warn(unreachable_pub)]
 // Release builds abort on panic: outside tests a value is unwrapped by a match, or it is not.
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]
 
