@@ -94,7 +94,9 @@ fn first_sample(rest: &[u8]) -> (&[u8], Option<&[u8]>) {
 fn sample<'a>(line: &'a [u8], name: &'a [u8], rest: &'a [u8], options: &Options, sink: &mut impl FnMut(Parsed<'a>)) {
     match read_sample(name, rest, options) {
         Ok(metric) => match metric.values {
-            Values::Packed(pack) if options.dialect.is_classic() && metric.spelling.kind == Kind::Gauge => runs(line, &metric, pack, sink),
+            Values::Packed(pack) if options.dialect.is_classic() && metric.spelling.kind == Kind::Gauge => {
+                runs(line, metric.clone(), pack, sink)
+            }
             _ => sink(Parsed { line, record: Ok(Record::Metric(metric)) }),
         },
         Err(reason) => sink(Parsed { line, record: Err(reason) }),
@@ -173,24 +175,23 @@ fn values<'a>(text: &'a [u8], kind: Kind, scrutiny: &mut Scrutiny) -> Result<Val
     match number(text) {
         Some(value) if value.is_finite() => Ok(Values::One(value)),
         Some(_) => Err(ParseError::NonFiniteValue),
-        None => pack(text, scrutiny),
+        None => check_pack(text, scrutiny).map(|()| Values::Packed(text)),
     }
 }
 
-fn pack<'a>(text: &'a [u8], scrutiny: &mut Scrutiny) -> Result<Values<'a>, ParseError> {
+fn check_pack(pack: &[u8], scrutiny: &mut Scrutiny) -> Result<(), ParseError> {
     let (mut finite, mut dropped) = (false, false);
-    for member in text.split(|&byte| byte == b':').filter(|member| !member.is_empty()) {
+    for member in pack.split(|&byte| byte == b':').filter(|member| !member.is_empty()) {
         let is_finite = number(member).ok_or(ParseError::BadValue)?.is_finite();
         finite |= is_finite;
         dropped |= !is_finite;
     }
     match (finite, dropped) {
-        (false, false) => return Err(ParseError::EmptyValue),
-        (false, true) => return Err(ParseError::NonFiniteValue),
-        (true, true) => scrutiny.forgive(Tolerated::NonFiniteDropped, ParseError::NonFiniteValue)?,
-        (true, false) => {}
+        (false, false) => Err(ParseError::EmptyValue),
+        (false, true) => Err(ParseError::NonFiniteValue),
+        (true, true) => scrutiny.forgive(Tolerated::NonFiniteDropped, ParseError::NonFiniteValue),
+        (true, false) => Ok(()),
     }
-    Ok(Values::Packed(text))
 }
 
 #[inline(always)]
@@ -231,8 +232,7 @@ fn is_signed(member: &[u8]) -> bool {
 /// Hands over a gauge pack as consecutive metrics, each all absolute or all relative. Members that are skipped have
 /// no say; blemishes go with the first.
 #[cold]
-fn runs<'a>(line: &'a [u8], metric: &Metric<'a>, pack: &'a [u8], sink: &mut impl FnMut(Parsed<'a>)) {
-    let mut run = metric.clone();
+fn runs<'a>(line: &'a [u8], mut run: Metric<'a>, pack: &'a [u8], sink: &mut impl FnMut(Parsed<'a>)) {
     let (mut start, mut at, mut current) = (0, 0, None);
     for member in pack.split(|&byte| byte == b':') {
         let signed = is_signed(member);
