@@ -11,7 +11,7 @@ pub enum Point {
     None,
     Value(SampleValue),
     /// A histogram that the store's model cannot hold; equal to nothing.
-    Foreign(String),
+    Foreign,
 }
 
 /// A duration such as `1h30m`, or `0`; milliseconds.
@@ -162,7 +162,7 @@ fn histograms(item: &str, points: &mut Vec<Point>) -> Result<(), String> {
     };
     let is_foreign_step = found.get(3).is_some() && step.is_none();
     let Some(mut value) = histogram(&found[1])?.filter(|_| !is_foreign_step) else {
-        points.extend(std::iter::repeat_n(Point::Foreign(item.to_string()), times + 1));
+        points.extend(std::iter::repeat_n(Point::Foreign, times + 1));
         return Ok(());
     };
     let step = step.map(|step| if found.get(2).is_some_and(|sign| sign.as_str() == "-") { scaled(&step, -1.0) } else { step });
