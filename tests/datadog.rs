@@ -1,5 +1,7 @@
 //! A Datadog sink against an intake that decodes, refuses, stalls and forgets to answer.
 
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "tests")]
+
 mod intake;
 
 use std::collections::HashMap;

@@ -2,7 +2,7 @@
 //!
 //! Only requests answered with 2xx count as accepted; one that is stored while its answer is lost does too.
 
-#![allow(dead_code, unreachable_pub, reason = "each test crate uses its part")]
+#![allow(dead_code, unreachable_pub, clippy::expect_used, clippy::unwrap_used, reason = "shared by test crates")]
 
 pub mod window;
 
