@@ -1,5 +1,7 @@
 //! The command line.
 
+pub mod query;
+
 use std::process::ExitCode;
 
 /// Runs the command the arguments name.
