@@ -1,7 +1,10 @@
 //! The Prometheus HTTP API: each endpoint gives the `data` of its answer.
 
 mod metadata;
+mod query;
+mod result;
 mod rules;
+mod series;
 mod write;
 
 use std::time::{Duration, Instant};
@@ -16,6 +19,13 @@ use write::string;
 /// What can be asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Endpoint {
+    Query,
+    QueryRange,
+    Exemplars,
+    Format,
+    Series,
+    Labels,
+    LabelValues(String),
     Metadata,
     Rules,
     Alerts,
@@ -55,18 +65,28 @@ impl Endpoint {
     /// The endpoint under `/api/v1/`.
     pub(super) fn find(path: &str) -> Option<Endpoint> {
         Some(match path {
+            "query" => Endpoint::Query,
+            "query_range" => Endpoint::QueryRange,
+            "query_exemplars" => Endpoint::Exemplars,
+            "format_query" => Endpoint::Format,
+            "series" => Endpoint::Series,
+            "labels" => Endpoint::Labels,
             "metadata" => Endpoint::Metadata,
             "rules" => Endpoint::Rules,
             "alerts" => Endpoint::Alerts,
             "status/buildinfo" => Endpoint::BuildInfo,
             "status/config" => Endpoint::Config,
-            _ => return None,
+            _ => {
+                let name = path.strip_prefix("label/")?.strip_suffix("/values")?;
+                Endpoint::LabelValues(series::label_of(name)?)
+            }
         })
     }
 
     /// Whether parameters may come in a POST body.
     pub(super) fn takes_post(&self) -> bool {
-        false
+        use Endpoint::*;
+        matches!(self, Query | QueryRange | Exemplars | Format | Series | Labels)
     }
 }
 
@@ -75,6 +95,13 @@ impl Endpoint {
 pub(super) fn answer(app: &App, endpoint: &Endpoint, params: &Params, began: Instant, limit: Duration) -> Result<String, ApiError> {
     let call = Call { app, params, began, limit };
     let data = match endpoint {
+        Endpoint::Query => query::instant(&call)?,
+        Endpoint::QueryRange => query::range(&call)?,
+        Endpoint::Exemplars => query::exemplars(&call)?,
+        Endpoint::Format => query::format(&call)?,
+        Endpoint::Series => series::series(&call)?,
+        Endpoint::Labels => series::labels(&call)?,
+        Endpoint::LabelValues(name) => series::values(&call, name)?,
         Endpoint::Metadata => metadata::metadata(&call)?,
         Endpoint::Rules => rules::rules(&call)?,
         Endpoint::Alerts => rules::alerts(&call),

@@ -6,6 +6,7 @@ use super::{Call, Data};
 use crate::alert::{GroupStatus, RuleHealth, RuleKind, RuleStatus};
 use crate::encode::number;
 use crate::model::{Alert, Labels, Matcher};
+use crate::query;
 use crate::web::params::rfc3339;
 use crate::web::reply::ApiError;
 
@@ -76,7 +77,8 @@ impl<'a> Filter<'a> {
         if let Some(other) = kind.filter(|kind| !matches!(*kind, "alert" | "record")) {
             return Err(ApiError::parameter("type", format!("not supported value {other:?}")));
         }
-        let selectors: Vec<Result<Vec<Matcher>, ApiError>> = Vec::new();
+        let selectors = params.all("match[]");
+        let selectors = selectors.iter().map(|text| query::matchers(text).map_err(|error| ApiError::parameter("match[]", error)));
         let alerts = match params.get("exclude_alerts") {
             None | Some("false" | "0") => true,
             Some("true" | "1") => false,
@@ -87,7 +89,7 @@ impl<'a> Filter<'a> {
             names: params.all("rule_name[]"),
             groups: params.all("rule_group[]"),
             files: params.all("file[]"),
-            selectors: selectors.into_iter().collect::<Result<_, _>>()?,
+            selectors: selectors.collect::<Result<_, _>>()?,
             alerts,
         })
     }
