@@ -2,7 +2,6 @@
 //!
 //! A part is a module directly under `src/`. It may use parts of lower rank, and of its own rank those it lists. External
 //! packages, sockets, files and the time of day are confined to the parts named for them. Test code is exempt.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
