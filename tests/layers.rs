@@ -24,7 +24,8 @@ const PARTS: [Part; 21] = [
     part("telemetry", 0, &["model", "clock"]),
     part("parse", 1, &[]),
     part("shape", 1, &[]),
-    part("aggregate", 1, &[]),
+    // A lane records the borrowed line as it was parsed, and counts by the parser's closed lists.
+    part("aggregate", 1, &["parse"]),
     part("encode", 1, &[]),
     part("query", 1, &[]),
     part("ingest", 2, &[]),
