@@ -70,8 +70,9 @@ const CONFINED: [(&str, &[&str]); 17] = [
     ("http_body_util", &["net", "web"]),
     ("hyper_rustls", &["net"]),
     ("rustls", &["net"]),
-    ("serde_yaml", &["config", "alert"]),
-    ("saphyr_parser", &["config"]),
+    ("serde_yaml", &["config"]),
+    // Rule files are read with the place of every key.
+    ("saphyr_parser", &["config", "alert"]),
     ("anyhow", &["cli", "relay", "main"]),
     ("clap", &["cli"]),
     ("metrics_exporter_prometheus", &["telemetry"]),
