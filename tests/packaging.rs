@@ -1,5 +1,4 @@
 //! The units that ship are understood by systemd and leave the service little to do harm with.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

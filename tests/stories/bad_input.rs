@@ -37,7 +37,7 @@ fn a_named_file_that_is_missing_is_a_wrong_configuration() {
 #[test]
 fn a_key_that_is_not_built_yet_is_refused_with_its_place() {
     let home = Home::new("shape:\n  mapping: /etc/statsd-mapping.yaml");
-    let place = format!("{}:6:3", home.path("relay.yaml").display());
+    let place = format!("{}:6:12", home.path("relay.yaml").display());
     assert_refused(&outcome(home.command()), 78, &[&place, "shape.mapping", "not built yet"]);
 }
 

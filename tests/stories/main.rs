@@ -2,7 +2,6 @@
 //!
 //! Peers come from `tests/peers/install` and lie in `tests/.peers`. A story whose peer cannot be had prints `SKIPPED: reason`;
 //! with `CI` set that is a failure.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a story that cannot go on panics")]
 #![allow(clippy::disallowed_methods, reason = "stories run by the clock on the wall")]
 
 #[path = "../intake/mod.rs"]
