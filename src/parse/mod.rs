@@ -17,6 +17,8 @@ mod number;
 mod origin;
 mod record;
 mod scrutiny;
+#[cfg(test)]
+mod tests;
 mod text;
 
 pub use datagram::{each, each_truncated};
