@@ -152,10 +152,10 @@ proptest! {
             pieces.push(rest.to_vec());
             pieces
         };
-        prop_assert_eq!(lines(&[stream.clone()], limit), lines(&pieces(&stream), limit));
+        prop_assert_eq!(lines(std::slice::from_ref(&stream), limit), lines(&pieces(&stream), limit));
         let framed: Vec<u8> = stream.chunks(7).flat_map(|chunk| [&(chunk.len() as u32).to_le_bytes()[..], chunk].concat()).collect();
-        prop_assert_eq!(frames(&[framed.clone()], limit), frames(&pieces(&framed), limit));
-        prop_assert_eq!(frames(&[stream.clone()], limit), frames(&pieces(&stream), limit));
+        prop_assert_eq!(frames(std::slice::from_ref(&framed), limit), frames(&pieces(&framed), limit));
+        prop_assert_eq!(frames(std::slice::from_ref(&stream), limit), frames(&pieces(&stream), limit));
     }
 }
 
