@@ -1,8 +1,9 @@
 //! Every case of the conformance suite and of the project's own golden file, through the entry points of listeners.
+#![allow(clippy::unwrap_used, reason = "a test file: helpers outside test functions may fail the test")]
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
-use proptest::prelude::*;
 use serde::Deserialize;
 use serde_json::Value;
 use statsd_relay::parse::frame::{Frames, LIMIT, Lines, Unit};
@@ -24,9 +25,16 @@ struct Case {
     eol_required: bool,
     #[serde(default)]
     transport: Transport,
+    /// Of frames and lines of a stream, in the project's own file.
+    #[serde(default = "default_limit")]
+    limit: usize,
     expect: Vec<Value>,
     /// Blemishes of all records together, in the project's own file.
     tolerated: Option<Vec<String>>,
+}
+
+fn default_limit() -> usize {
+    LIMIT
 }
 
 #[derive(Deserialize, Default, Clone, Copy, PartialEq)]
@@ -49,10 +57,6 @@ impl Case {
             }
             _ => self.input.clone().into_bytes(),
         }
-    }
-
-    fn options(&self) -> Options {
-        Options { dialect: self.dialect, strict: self.strict, eol_required: self.eol_required }
     }
 }
 
@@ -86,22 +90,23 @@ impl Outcome {
     }
 
     /// Streams are fed `step` bytes at a time.
-    fn of(bytes: &[u8], options: &Options, transport: Transport, step: usize) -> Outcome {
+    fn of(case: &Case, step: usize) -> Outcome {
         let mut outcome = Outcome::default();
+        let (bytes, options) = (case.bytes(), Options { dialect: case.dialect, strict: case.strict, eol_required: case.eol_required });
         let mut unit = |unit: Unit<'_>| match unit {
-            Ok(bytes) => each(bytes, options, &mut |parsed| outcome.add(&parsed)),
+            Ok(bytes) => each(bytes, &options, &mut |parsed| outcome.add(&parsed)),
             Err(reason) => outcome.add(&Parsed { line: b"", record: Err(reason) }),
         };
-        match transport {
-            Transport::Datagram => unit(Ok(bytes)),
-            Transport::TruncatedDatagram => each_truncated(bytes, options, &mut |parsed| outcome.add(&parsed)),
+        match case.transport {
+            Transport::Datagram => unit(Ok(&bytes)),
+            Transport::TruncatedDatagram => each_truncated(&bytes, &options, &mut |parsed| outcome.add(&parsed)),
             Transport::LengthPrefixed => {
-                let mut frames = Frames::new(LIMIT);
+                let mut frames = Frames::new(case.limit);
                 let _ = bytes.chunks(step).try_for_each(|chunk| frames.push(chunk, &mut unit));
                 frames.finish(&mut unit);
             }
             Transport::NewlineStream => {
-                let mut lines = Lines::new(LIMIT);
+                let mut lines = Lines::new(case.limit);
                 bytes.chunks(step).for_each(|chunk| lines.push(chunk, &mut unit));
                 lines.finish(&mut unit);
             }
@@ -127,36 +132,45 @@ fn agree(left: &Value, right: &Value) -> bool {
     }
 }
 
-/// Runs all cases of a file; their number, or nothing when the file is not there.
-fn run(path: &Path, each_case: impl Fn(&Case, &Outcome)) -> Option<usize> {
+/// Runs all cases of a file, when it is there.
+fn run(path: &Path) -> Option<Vec<Case>> {
     let text = std::fs::read_to_string(path).ok()?;
     let cases: Vec<Case> = text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect();
     let mut failures = Vec::new();
-    for case in &cases {
-        for step in [1, 3, 4096] {
-            let outcome = Outcome::of(&case.bytes(), &case.options(), case.transport, step);
-            let expected = Value::Array(case.expect.clone());
-            let records = Value::Array(outcome.records.clone());
-            if !agree(&records, &expected) {
-                failures.push(format!("{}: expected {expected}\n    got {records}", case.id));
-            }
-            if case.tolerated.as_ref().is_some_and(|tolerated| *tolerated != outcome.tolerated) {
-                failures.push(format!("{}: expected blemishes {:?}, got {:?}", case.id, case.tolerated, outcome.tolerated));
-            }
-            each_case(case, &outcome);
+    for (case, step) in cases.iter().flat_map(|case| [1, 3, 4096].map(|step| (case, step))) {
+        let Outcome { records, tolerated } = Outcome::of(case, step);
+        let (expected, records) = (Value::Array(case.expect.clone()), Value::Array(records));
+        if !agree(&records, &expected) {
+            failures.push(format!("{}: expected {expected}\n    got {records}", case.id));
+        }
+        if case.tolerated.as_ref().is_some_and(|expected| *expected != tolerated) {
+            failures.push(format!("{}: expected blemishes {:?}, got {tolerated:?}", case.id, case.tolerated));
         }
     }
     assert!(failures.is_empty(), "{} failures\n{}", failures.len(), failures.join("\n"));
-    Some(cases.len())
+    Some(cases)
 }
 
 #[test]
 fn the_conformance_suite_holds() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let ran =
-        ["../shared", "../../shared"].iter().find_map(|shared| run(&root.join(shared).join("conformance/dogstatsd.jsonl"), |_, _| {}));
-    match ran {
-        Some(cases) => println!("{cases} cases"),
+    match ["../shared", "../../shared"].iter().find_map(|shared| run(&root.join(shared).join("conformance/dogstatsd.jsonl"))) {
+        Some(cases) => println!("{} cases", cases.len()),
         None => println!("SKIPPED: no ../shared/conformance/dogstatsd.jsonl"),
+    }
+}
+
+#[test]
+fn the_golden_lines_hold_and_show_every_reason_blemish_and_dialect() {
+    let cases =
+        run(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/lines.jsonl")).expect("the golden file is part of the project");
+    let reasons: BTreeSet<&str> = cases.iter().flat_map(|case| &case.expect).filter_map(|record| record["reason"].as_str()).collect();
+    assert_eq!(reasons, ParseError::ALL.map(ParseError::as_str).into());
+    let blemishes: BTreeSet<&str> = cases.iter().flat_map(|case| case.tolerated.iter().flatten()).map(String::as_str).collect();
+    assert_eq!(blemishes, Tolerated::ALL.map(Tolerated::as_str).into());
+    for dialect in Dialect::ALL {
+        for strict in [false, true] {
+            assert!(cases.iter().any(|case| case.dialect == dialect && case.strict == strict), "{dialect:?}, strict: {strict}");
+        }
     }
 }

@@ -125,6 +125,8 @@ impl<W: Write> Records<W> {
 
 #[cfg(test)]
 mod tests {
+    use clap::FromArgMatches;
+
     use super::*;
 
     fn printed(args: ParseArgs, input: &[u8]) -> String {
@@ -145,6 +147,20 @@ mod tests {
                 "\n"
             )
         );
+    }
+
+    #[test]
+    fn the_switches_are_the_documented_words() {
+        let command = ParseArgs::augment_args(clap::Command::new("parse"));
+        let line = ["parse", "--dialect", "signalfx", "--strict", "--transport", "length_prefixed", "--eol-required"];
+        let matches = command.clone().try_get_matches_from(line).unwrap();
+        let args = ParseArgs::from_arg_matches(&matches).unwrap();
+        assert!(matches!(args.transport, Transport::LengthPrefixed) && args.strict && args.eol_required);
+        assert_eq!(args.dialect, Dialect::SignalFx);
+        for dialect in Dialect::ALL.map(Dialect::as_str) {
+            assert!(command.clone().try_get_matches_from(["parse", "--dialect", dialect]).is_ok(), "{dialect}");
+        }
+        assert!(command.try_get_matches_from(["parse", "--transport", "tcp"]).is_err());
     }
 
     #[test]

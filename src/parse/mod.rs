@@ -1,5 +1,4 @@
 //! Bytes of the wire to borrowed records. Reports, applies nothing: no rate, unit or name is changed here.
-
 //!
 //! [`each`] cuts a received unit into lines and hands over what every line says; [`frame`] cuts a stream into
 //! units; [`identity`] finds the canonical name and tags of a spelling that is met for the first time.
@@ -17,6 +16,8 @@ mod number;
 mod origin;
 mod record;
 mod scrutiny;
+#[cfg(test)]
+mod tests;
 mod text;
 
 pub use datagram::{each, each_truncated};
