@@ -181,3 +181,96 @@ fn a_range_query_gives_a_sorted_matrix() {
     let float = SampleValue::Float;
     assert_eq!(values, [("a", vec![&float(4.0), &float(5.0)]), ("b", vec![&float(2.0), &float(3.0)])]);
 }
+
+/// Texts made of pieces of the language, most of them wrong.
+fn pieces() -> impl proptest::strategy::Strategy<Value = String> {
+    const PIECES: [&str; 64] = [
+        "x",
+        "y_total",
+        "sum",
+        "by",
+        "without",
+        "(",
+        ")",
+        "(",
+        ")",
+        "[5m]",
+        "[5m:1m]",
+        "[1m:]",
+        "{",
+        "}",
+        "a=\"b\"",
+        "a=~\"b.*\"",
+        ",",
+        "+",
+        "-",
+        "*",
+        "/",
+        "%",
+        "^",
+        "==",
+        "!=",
+        "<",
+        ">=",
+        "bool",
+        "and",
+        "or",
+        "unless",
+        "on",
+        "ignoring",
+        "group_left",
+        "offset",
+        "5m",
+        "1",
+        "2.5",
+        "1e3",
+        "0x1F",
+        "NaN",
+        "Inf",
+        "\"s\"",
+        "@",
+        "start()",
+        "end()",
+        "rate",
+        "max_over_time",
+        "topk",
+        "quantile",
+        "histogram_quantile",
+        "label_replace",
+        "absent",
+        "time()",
+        "step()",
+        "atan2",
+        "fill(0)",
+        ":",
+        "`",
+        "é",
+        "_",
+        "limit_ratio",
+        "round",
+        "</",
+    ];
+    use proptest::prelude::*;
+    proptest::collection::vec(proptest::sample::select(&PIECES[..]), 1..14).prop_map(|pieces| pieces.join(" "))
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_text_panics_and_printing_is_stable(text in pieces()) {
+        if let Ok(expr) = parse(&text) {
+            let printed = expr.to_string();
+            let again = parse(&printed).unwrap_or_else(|why| panic!("{text} printed as {printed}: {why}"));
+            proptest::prop_assert_eq!(again.to_string(), printed);
+            let data = Series(vec![series(&[("__name__", "x"), ("a", "b")], &[(1, 1.0), (2, f64::NAN)], None)]);
+            for at in [i64::MIN, 2_000, i64::MAX] {
+                let _ = instant(&expr, at, &data, &Options::default());
+            }
+            let _ = range(&expr, 0, 5_000, 1_000, &data, &Options::default());
+        }
+    }
+
+    #[test]
+    fn no_bytes_panic(text in "\\PC*") {
+        let _ = parse(&text);
+    }
+}
