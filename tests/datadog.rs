@@ -428,6 +428,23 @@ async fn the_queue_is_bounded_in_bytes_and_in_age() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_payload_on_its_way_is_settled_by_its_answer_though_its_window_was_given_up() {
+    // A receiver that answers in three seconds, or not in time.
+    for (name, slow, delivered, dropped) in [("late_good", 3, 2, 0), ("late_lost", 30, 1, 1)] {
+        let bench = Bench::start(name, "queue: { memory: 64 }, timeout: 5s").await;
+        bench.intake.fail("/api/v2/series", [Fault::Slow(Duration::from_secs(slow))]);
+        bench.sink.offer(WindowBuilder::new(END).counter("hits", "", 1.0, 0).build());
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        bench.sink.offer(WindowBuilder::new(END + 10_000).counter("hits", "", 1.0, 0).build());
+        assert_eq!(bench.sink.health().queued_points, 2);
+        bench.balance();
+        bench.settle(60).await;
+        let ledger = bench.ledger();
+        assert_eq!((ledger["delivered"], ledger.get("reason:queue_full").copied().unwrap_or_default()), (delivered, dropped), "{name}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn draining_sends_what_it_can_and_counts_the_rest() {
     let bench = Bench::start("drain", "").await;
     bench.intake.fail("/api/v2/series", vec![Fault::Status(503); 3]);
