@@ -167,6 +167,22 @@ async fn counters_may_be_counts() {
 }
 
 #[tokio::test]
+async fn stamped_samples_of_one_second_become_one_value() {
+    let bench = Bench::start("stamped", "counters: count").await;
+    let window = WindowBuilder::new(END)
+        .stamped(Kind::Counter, "c", 1_699_999_990, 1.0)
+        .stamped(Kind::Gauge, "g", 1_699_999_990, 5.0)
+        .stamped(Kind::Counter, "c", 1_699_999_991, 8.0)
+        .stamped(Kind::Counter, "c", 1_699_999_990, 2.0)
+        .stamped(Kind::Gauge, "g", 1_699_999_990, 4.0);
+    bench.sink.offer(window.build());
+    bench.settle(5).await;
+    let series = bench.intake.series();
+    let points: Vec<_> = series.iter().map(|series| (series.metric.as_str(), series.points[0].timestamp, series.points[0].value)).collect();
+    assert_eq!(points, [("c", 1_699_999_990, 3.0), ("g", 1_699_999_990, 4.0), ("c", 1_699_999_991, 8.0)]);
+}
+
+#[tokio::test]
 async fn every_compression_is_understood_and_named() {
     for (form, header) in [("zstd", Some("zstd")), ("deflate", Some("deflate")), ("gzip", Some("gzip")), ("none", None)] {
         let bench = Bench::start(&format!("form_{form}"), &format!("compression: {form}")).await;
