@@ -55,6 +55,7 @@ impl Bench {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         self.balance();
+        self.intake.assert_lawful();
     }
 
     fn ledger(&self) -> HashMap<String, u64> {
@@ -335,6 +336,22 @@ async fn sums_are_exact_after_a_storm_of_faults() {
         assert!(before.is_none_or(|before| before == series.points[0].value));
     }
     assert!(bench.intake.series().len() <= 40 + 2 * 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn windows_are_offered_from_a_plain_thread() {
+    let bench = Bench::start("thread", "").await;
+    let sink = bench.sink.clone();
+    let cutter = std::thread::spawn(move || {
+        for turn in 0..200 {
+            let window = WindowBuilder::new(END + turn * 10_000).counter("hits", "", 10.0, 0);
+            sink.offer(window.sketch(Kind::Distribution, "d", "", &[(1.0, 1.0)]).build());
+        }
+    });
+    cutter.join().unwrap();
+    bench.settle(30).await;
+    let sum: f64 = bench.intake.stored().values().map(|rate| rate * 10.0).sum();
+    assert_eq!((sum, bench.intake.sketches().len(), bench.ledger()["delivered"]), (2_000.0, 200, 400));
 }
 
 #[tokio::test(start_paused = true)]
