@@ -55,6 +55,7 @@ impl Bench {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         self.balance();
+        self.intake.assert_lawful();
     }
 
     fn ledger(&self) -> HashMap<String, u64> {
@@ -164,6 +165,22 @@ async fn counters_may_be_counts() {
         let series = find(&series, name);
         assert_eq!((series.r#type(), series.points[0].value, series.interval), (MetricType::Count, value, 10));
     }
+}
+
+#[tokio::test]
+async fn stamped_samples_of_one_second_become_one_value() {
+    let bench = Bench::start("stamped", "counters: count").await;
+    let window = WindowBuilder::new(END)
+        .stamped(Kind::Counter, "c", 1_699_999_990, 1.0)
+        .stamped(Kind::Gauge, "g", 1_699_999_990, 5.0)
+        .stamped(Kind::Counter, "c", 1_699_999_991, 8.0)
+        .stamped(Kind::Counter, "c", 1_699_999_990, 2.0)
+        .stamped(Kind::Gauge, "g", 1_699_999_990, 4.0);
+    bench.sink.offer(window.build());
+    bench.settle(5).await;
+    let series = bench.intake.series();
+    let points: Vec<_> = series.iter().map(|series| (series.metric.as_str(), series.points[0].timestamp, series.points[0].value)).collect();
+    assert_eq!(points, [("c", 1_699_999_990, 3.0), ("g", 1_699_999_990, 4.0), ("c", 1_699_999_991, 8.0)]);
 }
 
 #[tokio::test]
@@ -321,6 +338,22 @@ async fn sums_are_exact_after_a_storm_of_faults() {
     assert!(bench.intake.series().len() <= 40 + 2 * 2);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn windows_are_offered_from_a_plain_thread() {
+    let bench = Bench::start("thread", "").await;
+    let sink = bench.sink.clone();
+    let cutter = std::thread::spawn(move || {
+        for turn in 0..200 {
+            let window = WindowBuilder::new(END + turn * 10_000).counter("hits", "", 10.0, 0);
+            sink.offer(window.sketch(Kind::Distribution, "d", "", &[(1.0, 1.0)]).build());
+        }
+    });
+    cutter.join().unwrap();
+    bench.settle(30).await;
+    let sum: f64 = bench.intake.stored().values().map(|rate| rate * 10.0).sum();
+    assert_eq!((sum, bench.intake.sketches().len(), bench.ledger()["delivered"]), (2_000.0, 200, 400));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_failing_route_does_not_stop_the_others() {
     let bench = Bench::start("routes", "").await;
@@ -425,6 +458,23 @@ async fn the_queue_is_bounded_in_bytes_and_in_age() {
     tokio::time::sleep(Duration::from_secs(200)).await;
     bench.balance();
     assert_eq!((bench.ledger()["reason:too_old"], bench.sink.health().queued_points), (3_000, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_payload_on_its_way_is_settled_by_its_answer_though_its_window_was_given_up() {
+    // A receiver that answers in three seconds, or not in time.
+    for (name, slow, delivered, dropped) in [("late_good", 3, 2, 0), ("late_lost", 30, 1, 1)] {
+        let bench = Bench::start(name, "queue: { memory: 64 }, timeout: 5s").await;
+        bench.intake.fail("/api/v2/series", [Fault::Slow(Duration::from_secs(slow))]);
+        bench.sink.offer(WindowBuilder::new(END).counter("hits", "", 1.0, 0).build());
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        bench.sink.offer(WindowBuilder::new(END + 10_000).counter("hits", "", 1.0, 0).build());
+        assert_eq!(bench.sink.health().queued_points, 2);
+        bench.balance();
+        bench.settle(60).await;
+        let ledger = bench.ledger();
+        assert_eq!((ledger["delivered"], ledger.get("reason:queue_full").copied().unwrap_or_default()), (delivered, dropped), "{name}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -98,6 +98,7 @@ impl<S: Sink> Driver<S> {
                 End::Gone => return,
             }
         }
+        self.line.finish(id, self.route);
     }
 
     /// Tries one payload of the window that ended at `end` until the receiver has answered for good.

@@ -208,6 +208,14 @@ impl Line {
         self.settle(state, id, route, payload);
     }
 
+    /// Notes that the route is through with the window.
+    pub(super) fn finish(&self, id: u64, route: usize) {
+        let mut state = self.state.lock();
+        let missing = state.queue.finish(id, route);
+        debug_assert_eq!(missing, 0, "the encoder settles exactly the points it counted");
+        self.give_up(&mut state, missing, "not_found");
+    }
+
     /// Counts a request by its outcome.
     pub(super) fn request(&self, outcome: &'static str) {
         self.state.lock().ledger.request(outcome);

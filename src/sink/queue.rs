@@ -100,6 +100,16 @@ impl Queue {
         }
     }
 
+    /// Notes that the route has sent all it finds in the window. Returns points that were promised and not
+    /// found, so that they are counted and the window is not sent again and again.
+    pub(super) fn finish(&mut self, id: u64, route: usize) -> u64 {
+        let missing = self.progress(id, route).map_or(0, |progress| progress.left);
+        if missing > 0 {
+            self.settle(id, route, missing);
+        }
+        missing
+    }
+
     /// Points not settled yet.
     pub(super) fn points(&self) -> u64 {
         self.adrift + self.entries.iter().flat_map(|entry| &entry.routes).map(|route| route.left).sum::<u64>()
@@ -187,5 +197,9 @@ mod tests {
         assert!(queue.oldest(1).is_none() && queue.oldest(2).is_none() && queue.oldest(0).is_some());
         queue.settle(0, 0, 2);
         assert!(queue.entries.is_empty() && queue.bytes == 0);
+        assert_eq!(queue.finish(0, 0), 0);
+        queue.push(window(2, 1), &[2]);
+        queue.settle(1, 0, 1);
+        assert!(queue.finish(1, 0) == 1 && queue.entries.is_empty());
     }
 }

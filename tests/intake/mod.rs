@@ -19,7 +19,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use prost::Message;
-use statsd_relay::encode::datadog::proto::{MetricPayload, MetricSeries, Sketch, SketchPayload};
+use statsd_relay::encode::datadog::proto::{MetricPayload, MetricSeries, MetricType, Sketch, SketchPayload};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -122,6 +122,16 @@ impl Intake {
         accepted.flat_map(|request| if let Decoded::Sketches(sketches) = request.decoded { sketches } else { Vec::new() }).collect()
     }
 
+    /// Panics when an accepted series or sketch breaks a rule that Datadog enforces without a word.
+    pub fn assert_lawful(&self) {
+        for series in self.series() {
+            assert!(lawful_series(&series), "{series:?}");
+        }
+        for sketch in self.sketches() {
+            assert!(lawful_sketch(&sketch), "{sketch:?}");
+        }
+    }
+
     /// Every accepted JSON body of the path.
     pub fn json(&self, path: &str) -> Vec<serde_json::Value> {
         let accepted = self.received().into_iter().filter(|request| request.accepted && request.path == path);
@@ -139,6 +149,34 @@ impl Intake {
         }
         stored
     }
+}
+
+/// What Datadog asks of every series, beyond being readable.
+fn lawful_series(series: &MetricSeries) -> bool {
+    let hosts = series.resources.iter().filter(|resource| resource.r#type == "host").count();
+    let reserved = |tag: &String| tag.starts_with("device:") || tag.starts_with("dd.internal.") || tag.starts_with("host:");
+    let named = series.metric.len() <= 350 && series.metric.bytes().any(|byte| byte.is_ascii_alphabetic());
+    let tagged = series.tags.len() <= 100 && series.tags.iter().all(|tag| tag.len() <= 200 && !reserved(tag));
+    let timed = match series.r#type() {
+        MetricType::Unspecified => false,
+        MetricType::Gauge => true,
+        MetricType::Count | MetricType::Rate => series.interval > 0,
+    };
+    // Seconds: a value in milliseconds would lie beyond the year 5000.
+    let points = !series.points.is_empty()
+        && series.points.iter().all(|point| point.value.is_finite() && (1_000_000_000..100_000_000_000).contains(&point.timestamp));
+    hosts <= 1 && named && tagged && timed && points
+}
+
+/// What Datadog asks of every sketch.
+fn lawful_sketch(sketch: &Sketch) -> bool {
+    !sketch.dogsketches.is_empty()
+        && sketch.dogsketches.iter().all(|dog| {
+            let sum: i64 = dog.n.iter().map(|count| i64::from(*count)).sum();
+            let bins = dog.k.len() == dog.n.len() && dog.k.is_sorted() && dog.n.iter().all(|count| (1..=65_535).contains(count));
+            let average = (dog.avg - dog.sum / dog.cnt as f64).abs() <= dog.avg.abs() * 1e-12;
+            bins && sum == dog.cnt && average && dog.min <= dog.max && dog.ts > 1_000_000_000
+        })
 }
 
 async fn accept(listener: TcpListener, state: Arc<Mutex<State>>) {

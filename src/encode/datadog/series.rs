@@ -1,10 +1,13 @@
 //! Counters, gauges, sets, timers and histograms as v2 series; samples with a time of their own too.
 
+use std::collections::HashMap;
+
 use super::filling::{Filled, Filling};
 use super::origin::{Origin, check_name};
 use super::proto::{MetricPoint, MetricSeries, MetricType, Resource};
-use super::{CounterForm, Options, summary};
+use super::{CounterForm, HistogramAggregate, Options, summary};
 use crate::encode::{Budget, Payload, Place, Unfit};
+use crate::model::sketch::saturate;
 use crate::model::{Column, Family, Kind, Series, Sketches, Stamped, Window};
 
 /// How long a silent counter is still sent as zero, as the agent does.
@@ -24,18 +27,19 @@ struct Point {
 
 /// Points that the window has for this route.
 pub(super) fn points(window: &Window, options: &Options) -> u64 {
-    let sections = 0..=window.roster.len();
-    sections.map(|section| (0..rows(window, section)).map(|row| parts(window, options, section, row) as u64).sum::<u64>()).sum()
+    let source = Source::new(window, options);
+    let of_section = |section| (0..source.rows(section)).map(|row| source.parts(section, row) as u64).sum::<u64>();
+    (0..=window.roster.len()).map(of_section).sum()
 }
 
 /// Writes the payload that begins at `place`.
 pub(super) fn encode(window: &Window, options: &Options, mut place: Place, budget: Budget, out: &mut Payload) -> Option<Place> {
+    let source = Source::new(window, options);
     let mut filling = Filling::new(options.compression, budget, out);
     let mut message = MetricSeries::default();
     while place.section <= window.roster.len() {
-        while place.row < rows(window, place.section) {
-            let parts = parts(window, options, place.section, place.row);
-            if place.part < parts && push_row(window, options, &mut place, parts, &mut message, &mut filling) == Filled::Full {
+        while place.row < source.rows(place.section) {
+            if source.push_row(&mut place, &mut message, &mut filling) == Filled::Full {
                 filling.finish();
                 return Some(place);
             }
@@ -47,102 +51,130 @@ pub(super) fn encode(window: &Window, options: &Options, mut place: Place, budge
     None
 }
 
-/// Rows of a family, or the stamped samples in the section behind the families.
-fn rows(window: &Window, section: usize) -> usize {
-    window.roster.get(section).map_or(window.stamped.len(), |family| family.series.len())
+/// A window as sections of rows of points: its families, and behind them the stamped samples.
+struct Source<'a> {
+    window: &'a Window,
+    options: &'a Options,
+    stamped: Vec<(&'a Stamped, f64)>,
 }
 
-/// Points that one row gives.
-fn parts(window: &Window, options: &Options, section: usize, row: usize) -> usize {
-    let Some(column) = window.columns.get(section) else { return 1 };
-    let received = |age: &[u16]| usize::from(age[row] == 0);
-    match column {
-        Column::Counter { age, .. } => usize::from(f64::from(age[row]) * window.length.as_secs_f64() <= ZERO_FILL_SECONDS),
-        Column::Gauge { age, .. } | Column::Set { age, .. } => received(age),
-        Column::Timer { window: received, .. } => match (&received[row], window.roster[section].kind) {
-            (None, _) | (_, Kind::Distribution) => 0,
-            _ => options.aggregates.len() + options.percentiles.len(),
-        },
+impl<'a> Source<'a> {
+    fn new(window: &'a Window, options: &'a Options) -> Source<'a> {
+        Source { window, options, stamped: one_per_second(&window.stamped) }
     }
-}
 
-/// Writes the points of one row from `place.part` on; `place` stays at the one that found the payload full.
-fn push_row(
-    window: &Window,
-    options: &Options,
-    place: &mut Place,
-    parts: usize,
-    message: &mut MetricSeries,
-    filling: &mut Filling<'_>,
-) -> Filled {
-    let (series, family) = match window.roster.get(place.section) {
-        Some(family) => (&family.series[place.row], Some(family.as_ref())),
-        None => (&window.stamped[place.row].series, None),
-    };
-    let origin = Origin::read(series.tags(), &options.hostname);
-    let fit = origin.check();
-    fill_origin(message, &origin);
-    while place.part < parts {
-        let point = match family {
-            Some(family) => row_point(window, options, family, *place),
-            None => stamped_point(window, options, &window.stamped[place.row]),
-        };
-        match fit.and_then(|()| fill_point(message, window, series, &point)) {
-            Ok(()) if filling.push(message) == Filled::Full => return Filled::Full,
-            Ok(()) => {}
-            Err(reason) => filling.pass_over(reason),
+    fn rows(&self, section: usize) -> usize {
+        self.window.roster.get(section).map_or(self.stamped.len(), |family| family.series.len())
+    }
+
+    /// Points that one row gives.
+    fn parts(&self, section: usize, row: usize) -> usize {
+        let Some(column) = self.window.columns.get(section) else { return 1 };
+        match column {
+            Column::Counter { age, .. } => usize::from(f64::from(age[row]) * self.window.length.as_secs_f64() <= ZERO_FILL_SECONDS),
+            Column::Gauge { age, .. } | Column::Set { age, .. } => usize::from(age[row] == 0),
+            Column::Timer { window: received, .. } => match (&received[row], self.window.roster[section].kind) {
+                (None, _) | (_, Kind::Distribution) => 0,
+                _ => self.options.aggregates.len() + self.options.percentiles.len(),
+            },
         }
-        place.part += 1;
     }
-    Filled::Taken
-}
 
-/// The point of one part of one row of a family.
-fn row_point(window: &Window, options: &Options, family: &Family, place: Place) -> Point {
-    let at = window.start().div_euclid(1_000);
-    let gauge = |suffix: String, value, unit| Point { suffix, value, r#type: MetricType::Gauge, unit, at };
-    match &window.columns[place.section] {
-        Column::Counter { gain, .. } => gained(window, options, gain[place.row], at),
-        Column::Gauge { value, .. } => gauge(String::new(), value[place.row], ""),
-        Column::Set { count, .. } => gauge(String::new(), count[place.row], ""),
-        Column::Timer { window: received, .. } => {
-            let nothing = Sketches::default();
-            // `parts` gives a row that received nothing no part.
-            let sketches = received[place.row].as_deref().unwrap_or(&nothing);
-            let unit = if family.kind == Kind::Timer { "millisecond" } else { "" };
-            match options.aggregates.get(place.part) {
-                Some(count @ super::HistogramAggregate::Count) => Point {
-                    suffix: count.suffix().to_string(),
-                    value: count.of(sketches) / window.length.as_secs_f64(),
-                    r#type: MetricType::Rate,
-                    unit: "",
-                    at,
-                },
-                Some(aggregate) => gauge(aggregate.suffix().to_string(), aggregate.of(sketches), unit),
-                None => {
-                    let percent = options.percentiles[place.part - options.aggregates.len()];
-                    gauge(format!(".{percent}percentile"), summary::percentile(sketches, percent), unit)
-                }
+    /// Writes the points of one row from `place.part` on; `place` stays at the one that found the payload full.
+    fn push_row(&self, place: &mut Place, message: &mut MetricSeries, filling: &mut Filling<'_>) -> Filled {
+        let parts = self.parts(place.section, place.row);
+        if parts == 0 {
+            return Filled::Taken;
+        }
+        let (series, family) = match self.window.roster.get(place.section) {
+            Some(family) => (&family.series[place.row], Some(family.as_ref())),
+            None => (&self.stamped[place.row].0.series, None),
+        };
+        let origin = Origin::read(series.tags(), &self.options.hostname);
+        let fit = origin.check();
+        fill_origin(message, &origin);
+        while place.part < parts {
+            let point = match family {
+                Some(family) => self.point(family, *place),
+                None => self.stamped_point(place.row),
+            };
+            match fit.and_then(|()| fill_point(message, self.window, series, &point)) {
+                Ok(()) if filling.push(message) == Filled::Full => return Filled::Full,
+                Ok(()) => {}
+                Err(reason) => filling.pass_over(reason),
+            }
+            place.part += 1;
+        }
+        Filled::Taken
+    }
+
+    /// The point of one part of one row of a family.
+    fn point(&self, family: &Family, place: Place) -> Point {
+        let at = self.window.start().div_euclid(1_000);
+        let gauge = |value| Point { suffix: String::new(), value, r#type: MetricType::Gauge, unit: "", at };
+        match &self.window.columns[place.section] {
+            Column::Counter { gain, .. } => self.gained(gain[place.row], at),
+            Column::Gauge { value, .. } => gauge(value[place.row]),
+            Column::Set { count, .. } => gauge(count[place.row]),
+            Column::Timer { window: received, .. } => {
+                let nothing = Sketches::default();
+                // `parts` gives a row that received nothing no part.
+                let sketches = received[place.row].as_deref().unwrap_or(&nothing);
+                let unit = if family.kind == Kind::Timer { "millisecond" } else { "" };
+                self.figure(sketches, place.part, unit, at)
             }
         }
     }
-}
 
-/// A counter's gain in the form asked for.
-fn gained(window: &Window, options: &Options, gain: f64, at: i64) -> Point {
-    let (r#type, value) = match options.counters {
-        CounterForm::Rate => (MetricType::Rate, gain / window.length.as_secs_f64()),
-        CounterForm::Count => (MetricType::Count, gain),
-    };
-    Point { suffix: String::new(), value, r#type, unit: "", at }
-}
-
-fn stamped_point(window: &Window, options: &Options, stamped: &Stamped) -> Point {
-    let at = i64::try_from(stamped.at).unwrap_or(i64::MAX);
-    match stamped.series.kind() {
-        Kind::Counter => gained(window, options, stamped.value, at),
-        _ => Point { suffix: String::new(), value: stamped.value, r#type: MetricType::Gauge, unit: "", at },
+    /// One of the figures a timer or histogram is sent as: the aggregates, then the percentiles.
+    fn figure(&self, sketches: &Sketches, part: usize, unit: &'static str, at: i64) -> Point {
+        let Some(aggregate) = self.options.aggregates.get(part) else {
+            let percent = self.options.percentiles[part - self.options.aggregates.len()];
+            let (suffix, value) = (format!(".{percent}percentile"), summary::percentile(sketches, percent));
+            return Point { suffix, value, r#type: MetricType::Gauge, unit, at };
+        };
+        let (suffix, value) = (aggregate.suffix().to_string(), aggregate.of(sketches));
+        match aggregate {
+            HistogramAggregate::Count => {
+                Point { suffix, value: value / self.window.length.as_secs_f64(), r#type: MetricType::Rate, unit: "", at }
+            }
+            _ => Point { suffix, value, r#type: MetricType::Gauge, unit, at },
+        }
     }
+
+    fn stamped_point(&self, row: usize) -> Point {
+        let (stamped, value) = self.stamped[row];
+        let at = i64::try_from(stamped.at).unwrap_or(i64::MAX);
+        match stamped.series.kind() {
+            Kind::Counter => self.gained(value, at),
+            _ => Point { suffix: String::new(), value, r#type: MetricType::Gauge, unit: "", at },
+        }
+    }
+
+    /// A counter's gain in the form asked for.
+    fn gained(&self, gain: f64, at: i64) -> Point {
+        let (r#type, value) = match self.options.counters {
+            CounterForm::Rate => (MetricType::Rate, gain / self.window.length.as_secs_f64()),
+            CounterForm::Count => (MetricType::Count, gain),
+        };
+        Point { suffix: String::new(), value, r#type, unit: "", at }
+    }
+}
+
+/// The samples with one value for each series and second, since the intake keeps only the last it gets:
+/// counters add up, of gauges the last one stands.
+fn one_per_second(stamped: &[Stamped]) -> Vec<(&Stamped, f64)> {
+    let mut merged: Vec<(&Stamped, f64)> = Vec::new();
+    let mut places: HashMap<(u32, &str, u64), usize> = HashMap::new();
+    for sample in stamped {
+        let place = *places.entry((sample.series.slot(), sample.series.name(), sample.at)).or_insert(merged.len());
+        match merged.get_mut(place) {
+            Some((_, sum)) if sample.series.kind() == Kind::Counter => *sum = saturate(*sum + sample.value),
+            Some((_, last)) => *last = sample.value,
+            None => merged.push((sample, sample.value)),
+        }
+    }
+    merged
 }
 
 fn fill_origin(message: &mut MetricSeries, origin: &Origin<'_>) {
