@@ -12,6 +12,7 @@ use std::time::Duration;
 use fixture::{Server, counters, window};
 use serde_json::{Value, json};
 use statsd_relay::cli::query::{HealthArgs, Output, QueryArgs, ServerArgs};
+use statsd_relay::telemetry::Telemetry;
 use statsd_relay::web::{Limits, State};
 
 fn connect(server: &Server) -> TcpStream {
@@ -370,6 +371,14 @@ fn slow_clients_are_closed() {
 }
 
 #[test]
+fn a_body_that_does_not_come_ends_the_request() {
+    let server = Server::with(Limits { request: Duration::from_millis(100), ..Limits::default() });
+    let half = b"POST /api/v1/query HTTP/1.1\r\nHost: relay\r\nContent-Length: 100\r\n\r\nquery=";
+    let answer = Answer::of(&exchange(&server, half));
+    assert_eq!((answer.status, &answer.json()["errorType"]), (503, &json!("timeout")));
+}
+
+#[test]
 fn an_idle_connection_is_closed() {
     let server = Server::with(Limits { idle: Duration::from_millis(100), ..Limits::default() });
     let answer = Answer::of(&exchange(&server, b"GET /-/healthy HTTP/1.1\r\nHost: relay\r\n\r\n"));
@@ -378,9 +387,16 @@ fn an_idle_connection_is_closed() {
 
 #[test]
 fn a_reader_that_stalls_gives_its_place_back() {
-    let limits = Limits { connections: 1, write_stall: Duration::from_millis(200), ..Limits::default() };
+    let short = Duration::from_millis(200);
+    place_comes_back(Limits { connections: 1, write_stall: short, ..Limits::default() });
+    place_comes_back(Limits { connections: 1, request: short, ..Limits::default() });
+}
+
+fn place_comes_back(limits: Limits) {
     let server = Server::with(limits);
     server.page.show(counters(1_500, 20_000));
+    // Once a window; not part of what is measured here.
+    assert!(server.page.render(&Telemetry::install()).is_some());
     let mut stalled = connect(&server);
     stalled.write_all(b"GET /metrics HTTP/1.1\r\nHost: relay\r\n\r\n").unwrap();
     let mut first = [0; 1];

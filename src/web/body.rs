@@ -9,6 +9,7 @@ use bytes::Bytes;
 use flate2::write::DeflateEncoder;
 use flate2::{Compression, Crc, Decompress, FlushDecompress};
 use hyper::body::{Frame, SizeHint};
+use tokio::sync::OwnedSemaphorePermit;
 
 /// Most bytes unpacked at once, and so per slow reader.
 const PIECE: usize = 64 * 1024;
@@ -39,6 +40,8 @@ impl Packed {
 pub struct Body {
     pieces: VecDeque<Piece>,
     left: u64,
+    /// Given back when the body was sent or given up.
+    permit: Option<OwnedSemaphorePermit>,
 }
 
 #[derive(Debug)]
@@ -80,6 +83,12 @@ impl Body {
             body.left += part.len;
         }
         body
+    }
+
+    /// Keeps a permit for as long as the body is there.
+    pub(super) fn holding(mut self, permit: OwnedSemaphorePermit) -> Body {
+        self.permit = Some(permit);
+        self
     }
 
     /// Bytes still to be sent.

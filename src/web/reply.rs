@@ -21,7 +21,6 @@ pub(super) enum ErrorType {
     Timeout,
     NotFound,
     Internal,
-    Unavailable,
 }
 
 /// An error of the API: its type and what to do about it.
@@ -60,7 +59,6 @@ impl ApiError {
             ErrorType::Timeout => ("timeout", StatusCode::SERVICE_UNAVAILABLE),
             ErrorType::NotFound => ("not_found", StatusCode::NOT_FOUND),
             ErrorType::Internal => ("internal", StatusCode::INTERNAL_SERVER_ERROR),
-            ErrorType::Unavailable => ("unavailable", StatusCode::SERVICE_UNAVAILABLE),
         };
         let body = serde_json::json!({"status": "error", "errorType": name, "error": self.message});
         json(self.status.unwrap_or(status), body.to_string())

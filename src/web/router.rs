@@ -15,6 +15,9 @@ use super::server::Shared;
 use super::{api, index};
 use crate::telemetry::HTTP_REQUESTS;
 
+/// Answers of more bytes keep the permit of their query until they are sent.
+const LARGE: u64 = 1 << 20;
+
 /// Answers one request, whatever it is.
 pub(super) async fn answer(shared: &Arc<Shared>, request: Request<Incoming>) -> Response<Body> {
     let head_only = request.method() == Method::HEAD;
@@ -50,7 +53,7 @@ async fn route(shared: &Arc<Shared>, request: Request<Incoming>) -> Response<Bod
             None => not_found(request.uri().path()),
         };
     }
-    let known = path == app.scrape.path || matches!(path, "/" | "/-/healthy" | "/-/ready" | "/health");
+    let known = path == app.scrape.path || matches!(path, "/-/healthy" | "/-/ready" | "/health") || (path == "/" && app.config.ui);
     if !known {
         return not_found(path);
     }
@@ -110,18 +113,19 @@ async fn query_api(shared: &Arc<Shared>, endpoint: api::Endpoint, request: Reque
         Ok(params) => params,
         Err(error) => return error.response(),
     };
-    // The permit goes with the work, so an abandoned query still counts until it ends.
-    let Ok(permit) = shared.queries.clone().acquire_owned().await else {
-        return ApiError::new(ErrorType::Unavailable, "the relay is stopping").response();
-    };
+    // The permit goes with the work, so an abandoned query counts until it ends.
+    let permit = if endpoint.selects() { shared.queries.clone().acquire_owned().await.ok() } else { None };
     let (app, limit) = (shared.app.clone(), shared.limits.request);
-    let work = move || {
-        let _permit = permit;
-        let answer = api::answer(&app, &endpoint, &params, began, limit);
-        match answer {
-            Ok(body) => reply::json_for(gzip, StatusCode::OK, body),
-            Err(error) => error.response(),
+    let work = move || match api::answer(&app, &endpoint, &params, began, limit) {
+        Ok(body) => {
+            let response = reply::json_for(gzip, StatusCode::OK, body);
+            match permit {
+                // So do large answers until they are sent: that bounds what slow readers pin.
+                Some(permit) if response.body().len() > LARGE => response.map(|body| body.holding(permit)),
+                _ => response,
+            }
         }
+        Err(error) => error.response(),
     };
     match tokio::task::spawn_blocking(work).await {
         Ok(response) => response,

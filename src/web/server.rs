@@ -18,6 +18,7 @@ use super::App;
 use super::limits::{Admitted, Connections, Limits};
 use super::pace::{Paced, Phase};
 use super::router;
+use crate::telemetry::HTTP_CONNECTIONS_REFUSED;
 
 /// How long accepting rests when there are no descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -59,12 +60,15 @@ pub async fn serve_within(
 
 async fn accept(listener: tokio::net::TcpListener, shared: Arc<Shared>, mut shutdown: watch::Receiver<bool>) {
     let mut tasks = JoinSet::new();
+    let failed = HTTP_CONNECTIONS_REFUSED.counter(&[("reason", "accept")]);
+    let mut failing = false;
     loop {
         tokio::select! {
             () = stopped(&mut shutdown) => break,
             Some(_) = tasks.join_next() => {}
             accepted = listener.accept() => match accepted {
                 Ok((stream, from)) => {
+                    failing = false;
                     // A refused connection is closed by dropping it.
                     if let Some(admitted) = shared.connections.admit(from.ip(), &shared.limits) {
                         tasks.spawn(connection(stream, from, shared.clone(), shutdown.clone(), admitted));
@@ -72,7 +76,10 @@ async fn accept(listener: tokio::net::TcpListener, shared: Arc<Shared>, mut shut
                 }
                 Err(error) => {
                     // Without a free descriptor accept fails at once again and again.
-                    tracing::warn!(%error, "cannot accept an HTTP connection");
+                    failed.increment(1);
+                    if !std::mem::replace(&mut failing, true) {
+                        tracing::warn!(%error, "cannot accept HTTP connections; trying on");
+                    }
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             },

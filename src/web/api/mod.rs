@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::App;
 use super::params::Params;
-use super::reply::ApiError;
+use super::reply::{ApiError, ErrorType};
 use write::string;
 
 /// What can be asked.
@@ -83,6 +83,12 @@ impl Endpoint {
         })
     }
 
+    /// Whether it reads series, and so needs a permit.
+    pub(super) fn selects(&self) -> bool {
+        use Endpoint::*;
+        matches!(self, Query | QueryRange | Series | Labels | LabelValues(_))
+    }
+
     /// Whether parameters may come in a POST body.
     pub(super) fn takes_post(&self) -> bool {
         use Endpoint::*;
@@ -108,6 +114,10 @@ pub(super) fn answer(app: &App, endpoint: &Endpoint, params: &Params, began: Ins
         Endpoint::BuildInfo => build_info(),
         Endpoint::Config => json!({"yaml": app.config_yaml}).into(),
     };
+    if data.json.len() > write::MAX_BYTES {
+        let why = format!("the answer has more than {} bytes; narrow the query, or lengthen its step", write::MAX_BYTES);
+        return Err(ApiError::new(ErrorType::Execution, why));
+    }
     let mut body = String::with_capacity(data.json.len() + 64);
     body.push_str("{\"status\":\"success\",\"data\":");
     body.push_str(&data.json);

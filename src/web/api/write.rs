@@ -5,6 +5,9 @@ use std::fmt::Write as _;
 use crate::encode::number;
 use crate::model::Labels;
 
+/// Longest `data` of an answer.
+pub(super) const MAX_BYTES: usize = 64 << 20;
+
 /// Appends a JSON string.
 pub(super) fn string(out: &mut String, text: &str) {
     out.push('"');
@@ -23,10 +26,13 @@ pub(super) fn string(out: &mut String, text: &str) {
     out.push('"');
 }
 
-/// Appends `[a,b]`.
+/// Appends `[a,b]`; stops once there is too much in all, which the caller then refuses.
 pub(super) fn list<T>(out: &mut String, items: impl IntoIterator<Item = T>, mut item: impl FnMut(&mut String, T)) {
     out.push('[');
     for (at, one) in items.into_iter().enumerate() {
+        if out.len() > MAX_BYTES {
+            break;
+        }
         if at > 0 {
             out.push(',');
         }
@@ -77,6 +83,13 @@ mod tests {
         string(&mut out, text);
         assert_eq!(serde_json::from_str::<String>(&out).unwrap(), text);
         assert!(!out.contains('<'));
+    }
+
+    #[test]
+    fn a_list_ends_soon_after_the_bound() {
+        let mut out = String::new();
+        list(&mut out, 0..1_000, |out, _| out.push_str(&"x".repeat(MAX_BYTES / 10)));
+        assert!((MAX_BYTES..MAX_BYTES + MAX_BYTES / 5).contains(&out.len()), "{}", out.len());
     }
 
     #[test]
