@@ -1,7 +1,7 @@
 //! 100,000 series to Datadog's v2 protobuf, as compressed payloads within the intake's limits.
 
 #[path = "../tests/intake/window.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, unreachable_pub, clippy::expect_used, reason = "the bench uses its part")]
 mod window;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use super::ExpHist;
 
 /// Length of a block in milliseconds.
-const BLOCK_MS: i64 = 120_000;
+pub const BLOCK_MS: i64 = 120_000;
 /// Blocks looked at: the open one and the four before it.
 const BLOCKS: i64 = 5;
 

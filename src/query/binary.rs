@@ -78,8 +78,8 @@ impl Eval<'_> {
         // Below, `many` is the side that decides the result's labels; without grouping that is the left one.
         let swapped = matching.group == Some(Group::Right);
         let (mut many, one) = if swapped { (right, left) } else { (left, right) };
-        let (fill_many, fill_one) =
-            if swapped { (matching.fill_right, matching.fill_left) } else { (matching.fill_left, matching.fill_right) };
+        // As upstream has it, fill_left is for the side that decides the labels, also when that is the right one.
+        let (fill_many, fill_one) = (matching.fill_left, matching.fill_right);
         let mut ones: HashMap<Labels, &Element> = HashMap::with_capacity(one.len());
         for element in &one {
             let key = signature(matching, &element.labels);

@@ -448,7 +448,7 @@ impl Parser<'_> {
     /// A length with operators that bind at least as tightly as `floor`.
     fn length(&mut self, floor: u8) -> Parsed<Length> {
         self.deeper(|parser| {
-            let mut left = parser.signed_length()?;
+            let mut left = parser.leading_length()?;
             loop {
                 let (op, precedence) = match parser.peek() {
                     Token::Sign("+") => (LengthOp::Add, 1),
@@ -473,15 +473,23 @@ impl Parser<'_> {
         })
     }
 
+    /// In an expression a sign covers powers: `-2 ^ 2` is -4.
+    fn leading_length(&mut self) -> Parsed<Length> {
+        let negative = self.is_sign("-");
+        if !negative && !self.is_sign("+") {
+            return self.single_length();
+        }
+        self.at += 1;
+        let inner = self.length(3)?;
+        Ok(if negative { negated(inner) } else { inner })
+    }
+
+    /// After `offset` a sign covers one operand.
     fn signed_length(&mut self) -> Parsed<Length> {
         match self.peek() {
             Token::Sign("-") => {
                 self.at += 1;
-                let inner = self.deeper(Self::signed_length)?;
-                Ok(match inner {
-                    Length::Fixed(seconds) => Length::Fixed(-seconds),
-                    other => Length::Negative(Box::new(other)),
-                })
+                Ok(negated(self.deeper(Self::signed_length)?))
             }
             Token::Sign("+") => {
                 self.at += 1;
@@ -623,5 +631,12 @@ impl Parser<'_> {
             message.push_str(&format!(", expected {expected}"));
         }
         QueryError::parse(self.text, self.span(), message)
+    }
+}
+
+fn negated(length: Length) -> Length {
+    match length {
+        Length::Fixed(seconds) => Length::Fixed(-seconds),
+        other => Length::Negative(Box::new(other)),
     }
 }

@@ -15,7 +15,7 @@ use crate::shape::MatchConfig;
 
 /// A sink. Keys that its type does not have stay `None`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a mapping")]
 pub struct SinkConfig {
     pub name: String,
     pub r#type: SinkType,
@@ -88,14 +88,14 @@ pub enum OnDown {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a mapping")]
 pub struct AdditionalEndpoint {
     pub url: String,
     pub api_key: Secret,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a mapping")]
 pub struct BasicAuth {
     pub username: String,
     pub password: Secret,
@@ -103,7 +103,7 @@ pub struct BasicAuth {
 
 /// What waits while the other side cannot take it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "a mapping")]
 pub struct QueueConfig {
     pub memory: ByteSize,
     pub disk: ByteSize,

@@ -170,7 +170,7 @@ fn verdict(reply: &Reply, payload: &Payload, key: &str) -> Result<Delivered, Sin
         429 => retry("throttled"),
         // A redirect is never followed: it would carry the key elsewhere.
         300..=399 => retry("redirect"),
-        400..=499 => retry("client_error"),
+        status if status < 500 => retry("client_error"),
         _ => retry("server_error"),
     }
 }

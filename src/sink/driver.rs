@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::line::{Line, Phase, SinkState};
 use crate::encode::{Budget, Payload, Place};
@@ -13,6 +14,8 @@ use crate::net::Backoff;
 
 /// How long a sink waits before it tries again with a key that was refused.
 const HOLD: Duration = Duration::from_secs(60);
+/// Refusals are logged at most this often; every one is counted.
+const SAY_AGAIN: Duration = Duration::from_secs(60);
 
 /// Somewhere a window goes, by one route: a route fails and recovers on its own.
 pub(super) trait Sink: Send + 'static {
@@ -61,12 +64,14 @@ pub(super) struct Driver<S> {
     line: Arc<Line>,
     phase: watch::Receiver<Phase>,
     backoff: Backoff,
+    /// When a refusal was last logged.
+    said: Option<Instant>,
 }
 
 impl<S: Sink> Driver<S> {
     pub(super) fn new(sink: S, route: usize, line: Arc<Line>) -> Driver<S> {
         let phase = line.watch();
-        Driver { sink, route, line, phase, backoff: Backoff::default() }
+        Driver { sink, route, line, phase, backoff: Backoff::default(), said: None }
     }
 
     /// Delivers windows until the sink is closed.
@@ -131,7 +136,10 @@ impl<S: Sink> Driver<S> {
         self.line.request(if delivered.refused == 0 { "ok" } else { "refused" });
         self.line.delivered(id, self.route, payload, delivered.refused);
         let (sink, kind, route) = (self.line.name(), S::KIND, self.sink.route());
-        if let Some(why) = &delivered.why {
+        if let Some(why) = &delivered.why
+            && self.said.is_none_or(|said| said.elapsed() >= SAY_AGAIN)
+        {
+            self.said = Some(Instant::now());
             tracing::warn!(sink, kind, route, points = delivered.refused, "points are refused: {why}");
         }
         if self.line.turned(self.route, SinkState::Ok, None) {

@@ -15,6 +15,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use crate::clock::Clock;
+use crate::shape::MatchConfig;
 
 /// What a sink needs to know of the relay around it.
 #[derive(Clone, Debug)]
@@ -31,7 +32,8 @@ pub struct SinkContext {
 /// The error names the key of relay.yaml and what to do.
 pub fn start(config: &SinkConfig, context: &SinkContext, tasks: &mut JoinSet<()>) -> Result<SinkHandle, String> {
     let unbuilt = |key: &str| Err(format!("sinks.{}.{key}: not built yet; leave it out", config.name));
-    if config.r#match.is_some() {
+    let everything = MatchConfig { name: vec!["*".to_string()], ..MatchConfig::default() };
+    if config.r#match.as_ref().is_some_and(|matched| *matched != everything) {
         return unbuilt("match");
     }
     if config.self_metrics {

@@ -2,7 +2,7 @@
 //!
 //! Only requests answered with 2xx count as accepted; one that is stored while its answer is lost does too.
 
-#![allow(dead_code)]
+#![allow(dead_code, unreachable_pub, clippy::expect_used, clippy::unwrap_used, reason = "shared by test crates")]
 
 pub mod window;
 
@@ -156,7 +156,11 @@ async fn serve(stream: TcpStream, state: Arc<Mutex<State>>) {
 }
 
 /// An error closes the connection without an answer.
-async fn answer(request: Request<Incoming>, state: Arc<Mutex<State>>, socket: Arc<socket2::Socket>) -> Result<Response<Full<Bytes>>, &'static str> {
+async fn answer(
+    request: Request<Incoming>,
+    state: Arc<Mutex<State>>,
+    socket: Arc<socket2::Socket>,
+) -> Result<Response<Full<Bytes>>, &'static str> {
     let (head, body) = request.into_parts();
     let path = head.uri.path().to_string();
     let headers: HashMap<String, String> =
@@ -226,4 +230,3 @@ fn decode(path: &str, encoding: Option<&str>, body: &Bytes) -> (usize, Decoded) 
     };
     (plain.len(), decoded.unwrap_or(Decoded::Nothing))
 }
-

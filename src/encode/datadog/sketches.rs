@@ -81,8 +81,9 @@ fn dogsketch(sketch: &DdSketch, ts: i64) -> Result<Dogsketch, Unfit> {
         }
     }
     let cnt = bins.iter().map(|(_, count)| count).sum::<u64>();
-    let avg = sketch.sum / cnt as f64;
-    Ok(Dogsketch { ts, cnt: cnt as i64, min: sketch.min, max: sketch.max, avg, sum: sketch.sum, k, n })
+    // Rounding the count must not move the average: the sum follows it.
+    let sum = sketch.sum * (cnt as f64 / sketch.count);
+    Ok(Dogsketch { ts, cnt: cnt as i64, min: sketch.min, max: sketch.max, avg: sum / cnt as f64, sum, k, n })
 }
 
 /// Weights as whole numbers: what one bin is rounded by is carried into the next, so that the sum stays.
@@ -125,6 +126,13 @@ mod tests {
         assert_eq!(sketch.n.iter().sum::<u32>(), 100);
         assert!(sketch.n.iter().all(|count| *count > 0) && sketch.k.is_sorted());
         assert_eq!(sketch.avg, sketch.sum / 100.0);
+    }
+
+    #[test]
+    fn rounding_the_count_does_not_move_the_average() {
+        let sketch = sketch(&[(6.0, 10.0 / 3.0)]);
+        assert_eq!((sketch.cnt, sketch.n.as_slice()), (3, &[3][..]));
+        assert!((sketch.avg - 6.0).abs() < 1e-12 && (sketch.sum - 18.0).abs() < 1e-12);
     }
 
     #[test]

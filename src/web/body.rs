@@ -1,0 +1,185 @@
+//! A response body: shared pieces in order, some of them kept compressed and unpacked as the reader takes them.
+
+use std::collections::VecDeque;
+use std::io::{self, Write as _};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use flate2::write::DeflateEncoder;
+use flate2::{Compression, Crc, Decompress, FlushDecompress};
+use hyper::body::{Frame, SizeHint};
+
+/// Most bytes unpacked at once, and so per slow reader.
+const PIECE: usize = 64 * 1024;
+
+/// Text kept as raw deflate blocks that end on a byte and are not the last: such pieces may be joined.
+#[derive(Debug, Default)]
+pub(super) struct Packed {
+    deflated: Bytes,
+    crc: Crc,
+    len: u64,
+}
+
+impl Packed {
+    /// Compresses `text`, quickly rather than tightly.
+    pub(super) fn new(text: &[u8]) -> Packed {
+        let mut crc = Crc::new();
+        crc.update(text);
+        let mut encoder = DeflateEncoder::new(Vec::with_capacity(text.len() / 8 + 64), Compression::fast());
+        // Writing to a Vec cannot fail. The flush ends the last block on a byte without marking it the last.
+        let _ = encoder.write_all(text).and_then(|()| encoder.flush());
+        let deflated = std::mem::take(encoder.get_mut());
+        Packed { deflated: deflated.into(), crc, len: text.len() as u64 }
+    }
+}
+
+/// What is sent. Cheap to make: the pieces are shared.
+#[derive(Debug, Default)]
+pub struct Body {
+    pieces: VecDeque<Piece>,
+    left: u64,
+}
+
+#[derive(Debug)]
+enum Piece {
+    Plain(Bytes),
+    Deflated { bytes: Bytes, left: u64, state: Box<Decompress> },
+}
+
+impl Body {
+    /// One piece.
+    pub fn new(bytes: impl Into<Bytes>) -> Body {
+        let mut body = Body::default();
+        body.push(bytes.into());
+        body
+    }
+
+    /// The texts one after the other as one gzip stream.
+    pub(super) fn gzip(parts: &[&Packed]) -> Body {
+        const HEAD: &[u8] = &[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 4, 255];
+        const LAST_BLOCK: &[u8] = &[3, 0];
+        let mut body = Body::new(HEAD);
+        let mut crc = Crc::new();
+        for part in parts {
+            body.push(part.deflated.clone());
+            crc.combine(&part.crc);
+        }
+        body.push(Bytes::from_static(LAST_BLOCK));
+        let size: u64 = parts.iter().map(|part| part.len).sum();
+        body.push(Bytes::from([crc.sum().to_le_bytes(), (size as u32).to_le_bytes()].concat()));
+        body
+    }
+
+    /// The texts one after the other, unpacked while they are read.
+    pub(super) fn unpacked(parts: &[&Packed]) -> Body {
+        let mut body = Body::default();
+        for part in parts.iter().filter(|part| part.len > 0) {
+            let state = Box::new(Decompress::new(false));
+            body.pieces.push_back(Piece::Deflated { bytes: part.deflated.clone(), left: part.len, state });
+            body.left += part.len;
+        }
+        body
+    }
+
+    /// Bytes still to be sent.
+    pub fn len(&self) -> u64 {
+        self.left
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.left == 0
+    }
+
+    fn push(&mut self, bytes: Bytes) {
+        self.left += bytes.len() as u64;
+        if !bytes.is_empty() {
+            self.pieces.push_back(Piece::Plain(bytes));
+        }
+    }
+
+    fn next(&mut self) -> Option<io::Result<Bytes>> {
+        let (bytes, done) = match self.pieces.front_mut()? {
+            Piece::Plain(bytes) => (std::mem::take(bytes), true),
+            Piece::Deflated { bytes, left, state } => match inflate(bytes, state, *left) {
+                Ok(piece) => {
+                    *left -= piece.len() as u64;
+                    (piece, *left == 0)
+                }
+                Err(error) => return Some(Err(error)),
+            },
+        };
+        if done {
+            self.pieces.pop_front();
+        }
+        self.left -= bytes.len() as u64;
+        Some(Ok(bytes))
+    }
+}
+
+/// Unpacks the next piece, at most `left` bytes.
+fn inflate(bytes: &mut Bytes, state: &mut Decompress, left: u64) -> io::Result<Bytes> {
+    let mut out = Vec::with_capacity(PIECE.min(usize::try_from(left).unwrap_or(PIECE)));
+    while out.len() < out.capacity() && (out.len() as u64) < left {
+        let (before, had) = (state.total_in(), out.len());
+        state.decompress_vec(bytes, &mut out, FlushDecompress::None).map_err(io::Error::other)?;
+        let used = (state.total_in() - before) as usize;
+        *bytes = bytes.slice(used..);
+        if used == 0 && out.len() == had {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    Ok(out.into())
+}
+
+impl hyper::body::Body for Body {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        Poll::Ready(self.next().map(|piece| piece.map(Frame::data)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.pieces.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use super::*;
+
+    fn all(mut body: Body) -> Vec<u8> {
+        let mut out = Vec::new();
+        while let Some(piece) = body.next() {
+            let piece = piece.unwrap();
+            assert!(piece.len() <= PIECE);
+            out.extend_from_slice(&piece);
+        }
+        assert!(body.is_empty());
+        out
+    }
+
+    #[test]
+    fn joined_parts_read_as_one_gzip_stream_and_as_plain_text() {
+        let long: Vec<u8> = (0..300_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        for parts in [[b"one\n".as_slice(), b"", &long], [b"", b"", b""], [&long, b"x", b"two\n"]] {
+            let expected = parts.concat();
+            let packed: Vec<Packed> = parts.iter().map(|part| Packed::new(part)).collect();
+            let packed: Vec<&Packed> = packed.iter().collect();
+            let mut unzipped = Vec::new();
+            // Not the multi-member reader: some clients stop after the first member.
+            flate2::read::GzDecoder::new(all(Body::gzip(&packed)).as_slice()).read_to_end(&mut unzipped).unwrap();
+            assert!(unzipped == expected);
+            let plain = Body::unpacked(&packed);
+            assert_eq!(plain.len(), expected.len() as u64);
+            assert!(all(plain) == expected);
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! The scrape page: client series as of the last cut, the relay's own as of now, in one sorted list.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::body::{Body, Packed};
+use super::recents::Recents;
+use crate::encode::prom_text;
+use crate::model::{Kind, Recent, Window};
+use crate::telemetry::{SCRAPE_SERIES_MERGED, SCRAPE_SERIES_OMITTED, Telemetry};
+
+/// Renders windows on demand, each at most once; of the text only the compressed form is kept.
+pub struct Page {
+    percentiles: Vec<f64>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    window: Option<Arc<Window>>,
+    recents: Recents,
+    /// Of this window, once someone asked.
+    client: Option<Arc<Client>>,
+}
+
+/// The client families around the place of the relay's own.
+struct Client {
+    before: Packed,
+    after: Packed,
+}
+
+/// A page at one moment.
+pub struct Rendered {
+    client: Arc<Client>,
+    own: Packed,
+}
+
+impl Rendered {
+    /// The page as plain text.
+    pub fn plain(&self) -> Body {
+        Body::unpacked(&self.parts())
+    }
+
+    /// The page as one gzip stream.
+    pub fn gzip(&self) -> Body {
+        Body::gzip(&self.parts())
+    }
+
+    fn parts(&self) -> [&Packed; 3] {
+        [&self.client.before, &self.own, &self.client.after]
+    }
+}
+
+impl Page {
+    /// A page that shows these quantiles of timers, histograms and distributions.
+    pub fn new(percentiles: Vec<f64>) -> Page {
+        Page { percentiles, state: Mutex::new(State::default()) }
+    }
+
+    /// Seeds what a series received of late, before the first window after a restart. `tags` are canonical.
+    pub fn warm<'a>(&self, kind: Kind, name: &str, tags: impl Iterator<Item = &'a str>, recent: Recent) {
+        self.state.lock().recents.park(kind, name, tags, recent);
+    }
+
+    /// Shows this window from now on. Every window is shown once, in order.
+    pub fn show(&self, window: Arc<Window>) {
+        let mut state = self.state.lock();
+        state.recents.add(&window);
+        state.client = None;
+        state.window = Some(window);
+    }
+
+    /// The window on show.
+    pub fn window(&self) -> Option<Arc<Window>> {
+        self.state.lock().window.clone()
+    }
+
+    /// The page now; `None` before the first window. Takes up to some 100 ms of CPU once a window.
+    pub fn render(&self, telemetry: &Telemetry) -> Option<Rendered> {
+        let client = self.client()?;
+        let own = Packed::new(own_text(telemetry).as_bytes());
+        Some(Rendered { client, own })
+    }
+
+    fn client(&self) -> Option<Arc<Client>> {
+        let mut state = self.state.lock();
+        if let Some(client) = &state.client {
+            return Some(client.clone());
+        }
+        let text = prom_text::render(state.window.as_deref()?, &self.percentiles, &|series| state.recents.find(series));
+        SCRAPE_SERIES_MERGED.gauge(&[]).set(text.merged as f64);
+        SCRAPE_SERIES_OMITTED.gauge(&[]).set(text.omitted as f64);
+        let client = Arc::new(Client { before: Packed::new(text.before.as_bytes()), after: Packed::new(text.after.as_bytes()) });
+        state.client = Some(client.clone());
+        Some(client)
+    }
+}
+
+fn own_text(telemetry: &Telemetry) -> String {
+    let mut out = String::new();
+    for family in telemetry.families() {
+        out.push_str(&format!("# HELP {} {}\n# TYPE {} {}\n", family.name, family.help, family.name, family.kind));
+        for line in &family.lines {
+            out.push_str(line);
+            out.push('\n');
+        }
+    }
+    out
+}

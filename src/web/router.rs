@@ -1,0 +1,157 @@
+//! From a request to its answer.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode};
+
+use super::body::Body;
+use super::params::{Params, decode};
+use super::reply::{self, ApiError, ErrorType};
+use super::server::Shared;
+use super::{api, index};
+use crate::telemetry::HTTP_REQUESTS;
+
+/// Answers one request, whatever it is.
+pub(super) async fn answer(shared: &Arc<Shared>, request: Request<Incoming>) -> Response<Body> {
+    let head_only = request.method() == Method::HEAD;
+    let limit = shared.limits.request;
+    let mut response = match tokio::time::timeout(limit, route(shared, request)).await {
+        Ok(response) => response,
+        Err(_) => ApiError::new(ErrorType::Timeout, format!("the request took longer than {limit:?}")).response(),
+    };
+    let class = ["1xx", "2xx", "3xx", "4xx", "5xx"][usize::from(response.status().as_u16() / 100 - 1).min(4)];
+    HTTP_REQUESTS.counter(&[("status", class)]).increment(1);
+    let headers = response.headers_mut();
+    headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
+    if head_only {
+        let length = response.body().len();
+        response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
+        *response.body_mut() = Body::default();
+    }
+    response
+}
+
+async fn route(shared: &Arc<Shared>, request: Request<Incoming>) -> Response<Body> {
+    let length = request.uri().path_and_query().map_or(0, |uri| uri.as_str().len());
+    if length > shared.limits.url_bytes {
+        let message = format!("the URL has {length} bytes, at most {} are read: send the fields in a POST body", shared.limits.url_bytes);
+        return ApiError::bad(message).with_status(StatusCode::URI_TOO_LONG).response();
+    }
+    let app = &shared.app;
+    let path = request.uri().path();
+    let api_path = path.strip_prefix("/api/v1/").map(str::to_string);
+    if let Some(path) = api_path {
+        return match api::Endpoint::find(&path) {
+            Some(endpoint) => query_api(shared, endpoint, request).await,
+            None => not_found(request.uri().path()),
+        };
+    }
+    let known = path == app.scrape.path || matches!(path, "/" | "/-/healthy" | "/-/ready" | "/health");
+    if !known {
+        return not_found(path);
+    }
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return reply::method_not_allowed("GET, HEAD");
+    }
+    match path {
+        "/-/healthy" => reply::text(StatusCode::OK, "statsd-relay is Healthy.\n"),
+        "/-/ready" if app.health.ready() => reply::text(StatusCode::OK, "statsd-relay is Ready.\n"),
+        "/-/ready" => reply::text(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"),
+        "/health" => health(shared, request.uri().query().unwrap_or("")),
+        path if path == app.scrape.path => scrape(shared, reply::accepts_gzip(request.headers())).await,
+        _ => index::page(&app.scrape.path),
+    }
+}
+
+fn not_found(path: &str) -> Response<Body> {
+    ApiError::new(ErrorType::NotFound, format!("there is nothing at {path}; the index is at /")).response()
+}
+
+fn health(shared: &Shared, query: &str) -> Response<Body> {
+    let report = Params::parse([query]).and_then(|params| {
+        let require: Vec<String> =
+            params.all("require").iter().flat_map(|names| names.split(',')).filter(|name| !name.is_empty()).map(String::from).collect();
+        shared.app.health.report(&require).map_err(|why| ApiError::new(ErrorType::NotFound, why))
+    });
+    match report {
+        Ok(report) => {
+            let status = if report.well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+            reply::json(status, serde_json::to_string(&report).unwrap_or_default() + "\n")
+        }
+        Err(error) => error.response(),
+    }
+}
+
+async fn scrape(shared: &Shared, gzip: bool) -> Response<Body> {
+    const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+    let app = shared.app.clone();
+    let rendered = tokio::task::spawn_blocking(move || app.page.render(&app.telemetry)).await;
+    match rendered {
+        Ok(Some(page)) if gzip => reply::zipped_response(reply::with_body(StatusCode::OK, TEXT, page.gzip())),
+        Ok(Some(page)) => reply::with_body(StatusCode::OK, TEXT, page.plain()),
+        Ok(None) => reply::text(StatusCode::SERVICE_UNAVAILABLE, "No window was closed yet; the page comes with the first.\n"),
+        Err(_) => ApiError::new(ErrorType::Internal, "the page could not be rendered").response(),
+    }
+}
+
+/// Reads the parameters, waits for a permit and answers on a thread that may compute.
+async fn query_api(shared: &Arc<Shared>, endpoint: api::Endpoint, request: Request<Incoming>) -> Response<Body> {
+    let post = *request.method() == Method::POST;
+    if *request.method() != Method::GET && !(post && endpoint.takes_post()) {
+        return reply::method_not_allowed(if endpoint.takes_post() { "GET, POST" } else { "GET" });
+    }
+    let gzip = reply::accepts_gzip(request.headers());
+    let began = shared.app.clock.instant();
+    let params = match params(shared, request).await {
+        Ok(params) => params,
+        Err(error) => return error.response(),
+    };
+    // The permit goes with the work, so an abandoned query still counts until it ends.
+    let Ok(permit) = shared.queries.clone().acquire_owned().await else {
+        return ApiError::new(ErrorType::Unavailable, "the relay is stopping").response();
+    };
+    let (app, limit) = (shared.app.clone(), shared.limits.request);
+    let work = move || {
+        let _permit = permit;
+        let answer = api::answer(&app, &endpoint, &params, began, limit);
+        match answer {
+            Ok(body) => reply::json_for(gzip, StatusCode::OK, body),
+            Err(error) => error.response(),
+        }
+    };
+    match tokio::task::spawn_blocking(work).await {
+        Ok(response) => response,
+        Err(_) => ApiError::new(ErrorType::Internal, "the query ended without an answer").response(),
+    }
+}
+
+async fn params(shared: &Shared, request: Request<Incoming>) -> Result<Params, ApiError> {
+    let form = request
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| value.split(';').next().unwrap_or("").trim().eq_ignore_ascii_case("application/x-www-form-urlencoded"));
+    let (parts, body) = request.into_parts();
+    let most = shared.limits.body_bytes;
+    let too_long = || ApiError::bad(format!("the body has more than {most} bytes")).with_status(StatusCode::PAYLOAD_TOO_LARGE);
+    let length = parts.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|value| value.parse::<u64>().ok());
+    if length.is_some_and(|length| length > most as u64) {
+        return Err(too_long());
+    }
+    let body: Bytes = match Limited::new(body, most).collect().await {
+        Ok(collected) => collected.to_bytes(),
+        Err(error) if error.is::<http_body_util::LengthLimitError>() => return Err(too_long()),
+        Err(error) => return Err(ApiError::bad(format!("the body cannot be read: {error}"))),
+    };
+    let body = if form { std::str::from_utf8(&body).map_err(|_| ApiError::bad("error parsing form values: not UTF-8"))? } else { "" };
+    Params::parse([body, parts.uri.query().unwrap_or("")])
+}
+
+/// The segment between `label/` and `/values`, decoded.
+pub(super) fn segment(text: &str) -> Option<String> {
+    decode(text, false).ok().filter(|name| !name.is_empty())
+}
