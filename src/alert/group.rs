@@ -119,9 +119,9 @@ fn recorded(rule: &Rule, turn: &Turn<'_>) -> Result<Vec<Recorded>, Failed> {
         if histogram {
             return Err(Failed::Before("the expression gives a native histogram, which rules cannot record yet".into()));
         }
-        let own = [(NAME, rule.name.as_str())].into_iter().chain(rule.labels.iter());
+        let own = rule.overlay.iter().map(|(name, text)| (name.as_str(), text.as_str())).chain([(NAME, rule.name.as_str())]);
         let labels = Labels::new(labels.iter().chain(own));
-        if let Some((labels, _)) = samples.insert(labels.clone(), value).map(|value| (labels, value)) {
+        if samples.insert(labels.clone(), value).is_some() {
             return Err(Failed::Before(format!("two results have the same labels {labels} after the rule's were added")));
         }
     }

@@ -22,4 +22,3 @@ pub use fingerprint::of_labels as labels_fingerprint;
 pub use rules::{Action, Alerting, Group, Rule, RuleError, RuleSet};
 pub use saved::SavedAlert;
 pub use status::{GroupStatus, RuleHealth, RuleKind, RuleStatus};
-pub use template::{Context, Template};

@@ -48,6 +48,8 @@ pub struct Rule {
     pub expr: Expr,
     /// As written, those of the group among them.
     pub labels: Labels,
+    /// The same in full: an empty text takes a label away.
+    pub(super) overlay: Vec<(String, String)>,
     pub action: Action,
 }
 
@@ -359,7 +361,8 @@ fn rule(node: Node, group_labels: &[(Place, String, String)], scope: &mut Scope<
         Action::Record
     };
     fields.finish(&["record", "alert", "expr", "for", "keep_firing_for", "labels", "annotations"], scope);
-    Some(Rule { name, expr: expr?, labels, action })
+    let overlay = pairs.into_iter().map(|(_, name, text)| (name, text)).collect();
+    Some(Rule { name, expr: expr?, labels, overlay, action })
 }
 
 fn as_labels(pairs: &[(Place, String, String)]) -> Labels {

@@ -12,29 +12,29 @@ use crate::model::Labels;
 const MAX_TEXT: usize = 64 << 10;
 
 /// Answers a PromQL expression with samples, or says why not.
-pub type Query<'a> = dyn Fn(&str) -> Result<Vec<(Labels, f64)>, String> + 'a;
+pub(super) type Query<'a> = dyn Fn(&str) -> Result<Vec<(Labels, f64)>, String> + 'a;
 
 /// What a template sees, and may ask.
-pub struct Context<'a> {
+pub(super) struct Context<'a> {
     /// `$labels`: the labels of the sample the rule found.
-    pub labels: &'a Labels,
+    pub(super) labels: &'a Labels,
     /// `$value`
-    pub value: f64,
+    pub(super) value: f64,
     /// `$externalURL`, without a slash at its end.
-    pub external_url: &'a str,
+    pub(super) external_url: &'a str,
     /// The evaluation's time, unix milliseconds.
-    pub now_ms: i64,
+    pub(super) now_ms: i64,
     /// Answers `query "EXPR"`.
-    pub query: &'a Query<'a>,
+    pub(super) query: &'a Query<'a>,
 }
 
 /// A template that was read without error.
 #[derive(Clone, Debug)]
-pub struct Template(Vec<parse::Node>);
+pub(super) struct Template(Vec<parse::Node>);
 
 impl Template {
     /// Reads a template. The error names what is wrong or not supported, and the byte it stands at.
-    pub fn parse(text: &str) -> Result<Template, String> {
+    pub(super) fn parse(text: &str) -> Result<Template, String> {
         if text.len() > MAX_TEXT {
             return Err(format!("it is longer than {MAX_TEXT} bytes"));
         }
@@ -42,7 +42,7 @@ impl Template {
     }
 
     /// Fills it in. What goes wrong is part of the text, so that the alert is sent all the same.
-    pub fn expand(&self, context: &Context<'_>) -> String {
+    pub(super) fn expand(&self, context: &Context<'_>) -> String {
         eval::run(&self.0, context).unwrap_or_else(|error| format!("<error expanding template: {error}>"))
     }
 }
