@@ -183,7 +183,7 @@ impl Relay {
     }
 
     pub(crate) fn page(&self) -> Page {
-        wait_for("a page", 10, || self.try_page())
+        wait_for("a page", 25, || self.try_page())
     }
 
     /// Waits until `amiss` finds nothing wrong with the page; fails with what it found last after `limit` seconds.
