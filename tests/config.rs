@@ -518,6 +518,23 @@ fn check_prints_a_line_a_finding_and_exits_78_or_0() {
 }
 
 #[test]
+fn check_reads_the_rule_files_beside_the_file() {
+    let bench = Bench::with("");
+    let conf = bench.directory.path().join("conf");
+    std::fs::create_dir(&conf).unwrap();
+    std::fs::write(conf.join("relay.yaml"), "rules: { files: [rules.yml] }\n").unwrap();
+    let missing = bench.binary(&["check", "conf/relay.yaml"]);
+    assert_eq!(missing.status.code(), Some(78));
+    assert!(String::from_utf8(missing.stdout).unwrap().starts_with("conf/rules.yml: "));
+    std::fs::write(conf.join("rules.yml"), "groups:\n  - name: a\n    rules:\n      - { alert: A, expr: 'up ==' }\n").unwrap();
+    let broken = bench.binary(&["check", "conf/relay.yaml"]);
+    assert_eq!(broken.status.code(), Some(78));
+    assert!(String::from_utf8(broken.stdout).unwrap().starts_with("conf/rules.yml:4:"));
+    std::fs::write(conf.join("rules.yml"), "groups:\n  - name: a\n    rules:\n      - { alert: A, expr: 'up == 0' }\n").unwrap();
+    assert_eq!(bench.binary(&["check", "conf/relay.yaml"]).stdout, b"ok: conf/relay.yaml\n");
+}
+
+#[test]
 fn run_refuses_a_wrong_configuration_with_78() {
     let bench = Bench::with("");
     for arguments in [&["--config", "none.yaml"][..], &["run", "--config", "none.yaml"], &["config", "show", "--config", "none.yaml"]] {
