@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::ffi::OsString;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
@@ -75,6 +76,7 @@ fn an_error_says_where_what_and_the_nearest_valid_thing() {
             "relay.yaml:4:14: sinks[0].api_key.envv: unknown key; did you mean `env`?",
         ),
         ("limits:\n  series: many\n", "relay.yaml:2:11: limits.series: invalid type: string \"many\", expected a whole number"),
+        ("listen: { strict: yes }\n", "relay.yaml:1:19: listen.strict: invalid type: string \"yes\", expected true or false"),
         ("aggregate: 10s\n", "relay.yaml:1:12: aggregate: invalid type: string \"10s\", expected a mapping"),
         ("- aggregate\n", "relay.yaml:1:1: invalid type: list, expected a mapping of sections"),
         (
@@ -130,6 +132,7 @@ fn a_value_that_breaks_a_rule_is_refused_at_its_place() {
             "notify:\n  receivers: [{ name: ops }]\n  route:\n    receiver: ops\n    routes:\n      - receiver: opps",
             "6:19: notify.route.routes[0].receiver: no receiver is named \"opps\"; did you mean \"ops\"?",
         ),
+        ("notify:\n  route:\n    receiver:\n    group_wait: 1s", "3:5: notify.route.receiver: the first route needs a receiver"),
         ("notify: { receivers: [{ name: a }, { name: a }] }", "1:44: notify.receivers[1].name: \"a\" is taken by notify.receivers[0]"),
         (
             "notify:\n  receivers: [{ name: a }]\n  route: { receiver: a, routes: [{ matchers: ['team'] }] }",
@@ -192,9 +195,14 @@ fn a_secret_that_cannot_be_read_is_an_error_and_its_value_is_never_told() {
         "relay.yaml:1:45: sinks[0].api_key: cannot read the secret file key: No such file or directory (os error 2)"
     );
     // The file's directory is where its relative paths start.
-    std::fs::write(bench.directory.path().join("key"), "k\n").unwrap();
-    let config = bench.load(&[], &[]).unwrap().config;
+    let key = bench.directory.path().join("key");
+    std::fs::write(&key, "k\n").unwrap();
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let Loaded { config, warnings, .. } = bench.load(&[], &[]).unwrap();
+    assert_eq!(warnings.iter().filter(|warning| warning.message.starts_with("everyone on this host can read")).count(), 1);
     assert_eq!(config.sinks[0].api_key.as_ref().unwrap().read(), Ok("k".to_string()));
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o640)).unwrap();
+    assert!(bench.load(&[], &[]).unwrap().warnings.is_empty());
     assert_eq!(
         refused("sinks: [{ name: dd, type: datadog, api_key: { env: NO_SUCH_VARIABLE } }]"),
         "relay.yaml:1:45: sinks[0].api_key: the environment variable NO_SUCH_VARIABLE is not set"
@@ -304,6 +312,8 @@ fn an_error_of_the_environment_or_of_a_flag_names_it() {
     assert_eq!(set("listen.udp", "[a"), "flag --set: listen.udp[1]: this is not YAML: while parsing a flow sequence, expected ',' or ']'");
     assert_eq!(set("sinks[0].url", "x"), "flag --set: sinks[0].url: there is no item 0; an item is changed here, a list is set as a whole");
     assert_eq!(set("log.level.x", "1"), "flag --set: log.level: invalid type: mapping, expected a word");
+    let both = bench.load(&[("STATSD_RELAY__AGGREGATE__INTERVAL", "5s")], &[("aggregate.interval", "1ms")]).unwrap_err();
+    assert_eq!(bench.told(both), "flag --set: aggregate.interval: expected whole seconds, at least 1s");
     // The file's own errors keep their place whatever is laid over it.
     let broken = Bench::with("aggregate: { interval: 2 }\n");
     let told = broken.told(broken.load(&[], &[("aggregate.interval", "5s")]).unwrap_err());
@@ -508,6 +518,23 @@ fn check_prints_a_line_a_finding_and_exits_78_or_0() {
 }
 
 #[test]
+fn check_reads_the_rule_files_beside_the_file() {
+    let bench = Bench::with("");
+    let conf = bench.directory.path().join("conf");
+    std::fs::create_dir(&conf).unwrap();
+    std::fs::write(conf.join("relay.yaml"), "rules: { files: [rules.yml] }\n").unwrap();
+    let missing = bench.binary(&["check", "conf/relay.yaml"]);
+    assert_eq!(missing.status.code(), Some(78));
+    assert!(String::from_utf8(missing.stdout).unwrap().starts_with("conf/rules.yml: "));
+    std::fs::write(conf.join("rules.yml"), "groups:\n  - name: a\n    rules:\n      - { alert: A, expr: 'up ==' }\n").unwrap();
+    let broken = bench.binary(&["check", "conf/relay.yaml"]);
+    assert_eq!(broken.status.code(), Some(78));
+    assert!(String::from_utf8(broken.stdout).unwrap().starts_with("conf/rules.yml:4:"));
+    std::fs::write(conf.join("rules.yml"), "groups:\n  - name: a\n    rules:\n      - { alert: A, expr: 'up == 0' }\n").unwrap();
+    assert_eq!(bench.binary(&["check", "conf/relay.yaml"]).stdout, b"ok: conf/relay.yaml\n");
+}
+
+#[test]
 fn run_refuses_a_wrong_configuration_with_78() {
     let bench = Bench::with("");
     for arguments in [&["--config", "none.yaml"][..], &["run", "--config", "none.yaml"], &["config", "show", "--config", "none.yaml"]] {
@@ -536,11 +563,14 @@ fn usage_errors_exit_with_2() {
 fn config_default_is_the_reference_and_config_show_masks_secrets() {
     let bench = Bench::with(DATADOG);
     assert_eq!(bench.binary(&["config", "default"]).stdout, REFERENCE.as_bytes());
-    let output =
-        bench.binary(&["--set", "log.level=warn", "config", "show", "--config", "relay.yaml", "--udp", "127.0.0.1:0", "--data-dir", "d"]);
+    let arguments = "--set log.level=warn config show --config relay.yaml --udp 127.0.0.1:0 --data-dir d --set log.format=json";
+    let output = bench.binary(&arguments.split(' ').collect::<Vec<_>>());
     let shown = String::from_utf8(output.stdout).unwrap();
     assert!(!shown.contains("secret-canary") && shown.contains("api_key: <secret>"), "{shown}");
-    assert!(shown.contains("level: warn") && shown.contains("address: 127.0.0.1:0") && shown.starts_with("data_dir: d\n"), "{shown}");
+    assert!(
+        shown.contains("level: warn\n  format: json") && shown.contains("address: 127.0.0.1:0") && shown.starts_with("data_dir: d\n"),
+        "{shown}"
+    );
 }
 
 proptest::proptest! {

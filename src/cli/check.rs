@@ -1,12 +1,13 @@
 //! `check`: everything `run` does up to the start.
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
 
 use super::{Overrides, exit};
+use crate::alert::RuleSet;
 use crate::config::{self, Finding, Loaded};
 
 #[derive(Args)]
@@ -26,14 +27,16 @@ impl CheckArgs {
         let sources = before.and(self.overrides).over(self.file.or(config));
         let mut out = std::io::stdout().lock();
         let (file, errors, warnings) = match config::load(&sources) {
-            Ok(loaded) => (loaded.file.clone(), rule_errors(&loaded), loaded.warnings),
-            Err(error) => (None, error.errors.iter().map(ToString::to_string).collect(), error.warnings),
+            Ok(loaded) => {
+                let (errors, warnings) = rules(&loaded);
+                (loaded.file, errors, loaded.warnings.into_iter().map(warning).chain(warnings).collect())
+            }
+            Err(error) => {
+                (None, error.errors.iter().map(ToString::to_string).collect(), error.warnings.into_iter().map(warning).collect::<Vec<_>>())
+            }
         };
-        for error in &errors {
-            writeln!(out, "{error}")?;
-        }
-        for warning in warnings {
-            writeln!(out, "{}", Finding { message: format!("warning: {}", warning.message), ..warning })?;
+        for line in errors.iter().chain(&warnings) {
+            writeln!(out, "{line}")?;
         }
         if !errors.is_empty() {
             return Ok(ExitCode::from(exit::BAD_CONFIG));
@@ -46,7 +49,15 @@ impl CheckArgs {
     }
 }
 
-/// What is wrong with the rule files, one line each.
-fn rule_errors(_loaded: &Loaded) -> Vec<String> {
-    Vec::new()
+fn warning(finding: Finding) -> String {
+    Finding { message: format!("warning: {}", finding.message), ..finding }.to_string()
+}
+
+/// Reads the rule files: what is wrong, one line each, and what is only worth a word.
+fn rules(loaded: &Loaded) -> (Vec<String>, Vec<String>) {
+    // Relative paths already start at the file's directory.
+    match RuleSet::load(&loaded.config.rules, Path::new("")) {
+        Ok(rules) => (Vec::new(), rules.warnings),
+        Err(errors) => (errors.iter().map(ToString::to_string).collect(), Vec::new()),
+    }
 }

@@ -3,6 +3,7 @@
 mod check;
 mod config;
 pub mod parse;
+pub mod query;
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -48,6 +49,14 @@ enum Command {
     Check(check::CheckArgs),
     /// Show how lines on standard input are read, as JSON
     Parse(parse::ParseArgs),
+    /// Evaluate a PromQL expression
+    Query(query::QueryArgs),
+    /// List series
+    Series(query::SeriesArgs),
+    /// List pending and firing alerts
+    Alerts(query::AlertsArgs),
+    /// Say how the relay is; exit 1 when it is not well
+    Health(query::HealthArgs),
     /// Print the reference file, or the configuration in effect
     Config(config::ConfigArgs),
 }
@@ -124,15 +133,21 @@ pub fn main() -> ExitCode {
 
 fn dispatch(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<ExitCode> {
     let Cli { config: file, overrides, command } = Cli::try_parse_from(arguments)?;
+    if !matches!(command, None | Some(Command::Run(_) | Command::Check(_) | Command::Config(_))) {
+        overrides.refuse()?;
+    }
     match command {
         None => run(configuration::load(&overrides.over(file))?),
         Some(Command::Run(after)) => run(configuration::load(&overrides.and(after).over(file))?),
         Some(Command::Check(args)) => args.run(overrides, file),
         Some(Command::Parse(args)) => {
-            overrides.refuse()?;
             args.run(&mut std::io::stdin().lock(), &mut std::io::stdout().lock())?;
             Ok(ExitCode::SUCCESS)
         }
+        Some(Command::Query(args)) => args.run(),
+        Some(Command::Series(args)) => args.run(),
+        Some(Command::Alerts(args)) => args.run(),
+        Some(Command::Health(args)) => args.run(),
         Some(Command::Config(args)) => args.run(overrides, file),
     }
 }

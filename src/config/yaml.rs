@@ -310,6 +310,8 @@ fn plain(message: String) -> String {
         "f64" => "a number",
         "a sequence" => "a list",
         "a map" => "a mapping",
+        "path string" => "a path",
+        "a boolean" => "true or false",
         _ if expected.starts_with("variant of enum") || expected.starts_with("a YAML tag") => "a word",
         _ => expected,
     };
