@@ -4,6 +4,7 @@ mod check;
 mod config;
 pub mod parse;
 pub mod query;
+mod run;
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -12,7 +13,8 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, error::ErrorKind};
 
-use crate::config::{self as configuration, ConfigError, Loaded, Sources};
+use crate::config::{self as configuration, ConfigError, Sources};
+use crate::relay::StartError;
 
 /// Exit codes besides 0, as `sysexits.h` numbers them from 64 on.
 pub mod exit {
@@ -137,8 +139,8 @@ fn dispatch(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<Exi
         overrides.refuse()?;
     }
     match command {
-        None => run(configuration::load(&overrides.over(file))?),
-        Some(Command::Run(after)) => run(configuration::load(&overrides.and(after).over(file))?),
+        None => run::run(configuration::load(&overrides.over(file))?),
+        Some(Command::Run(after)) => run::run(configuration::load(&overrides.and(after).over(file))?),
         Some(Command::Check(args)) => args.run(overrides, file),
         Some(Command::Parse(args)) => {
             args.run(&mut std::io::stdin().lock(), &mut std::io::stdout().lock())?;
@@ -150,10 +152,6 @@ fn dispatch(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<Exi
         Some(Command::Health(args)) => args.run(),
         Some(Command::Config(args)) => args.run(overrides, file),
     }
-}
-
-fn run(_loaded: Loaded) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("this build has no relay in it")
 }
 
 /// A usage error found after the arguments were read.
@@ -188,7 +186,11 @@ fn finish(result: anyhow::Result<ExitCode>) -> ExitCode {
 
 /// The exit code an error stands for.
 fn code(error: &anyhow::Error) -> u8 {
-    if error.is::<ConfigError>() { exit::BAD_CONFIG } else { exit::FAILED }
+    match error.downcast_ref::<StartError>() {
+        Some(error) => error.status as u8,
+        None if error.is::<ConfigError>() => exit::BAD_CONFIG,
+        None => exit::FAILED,
+    }
 }
 
 fn is_broken_pipe(cause: &(dyn std::error::Error + 'static)) -> bool {
