@@ -19,8 +19,7 @@ pub(super) fn choose(asked: Option<&Path>, state_directory: Option<OsString>) ->
         });
     }
     let state = state_directory.and_then(|value| std::env::split_paths(&value).next());
-    let candidates: Vec<PathBuf> =
-        state.into_iter().chain(["/var/lib/statsd-relay", "./statsd-relay-data"].map(PathBuf::from)).collect();
+    let candidates: Vec<PathBuf> = state.into_iter().chain(["/var/lib/statsd-relay", "./statsd-relay-data"].map(PathBuf::from)).collect();
     let mut reasons = Vec::new();
     for candidate in &candidates {
         match usable(candidate) {

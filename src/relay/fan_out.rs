@@ -24,7 +24,7 @@ pub(super) struct FanOut {
     pub(super) store: Store,
     pub(super) engine: Engine,
     pub(super) rules: Arc<RwLock<Vec<GroupStatus>>>,
-    pub(super) commits: Option<Commits>,
+    pub(super) commits: Commits,
     pub(super) page: Arc<Page>,
     pub(super) sinks: Vec<SinkHandle>,
     pub(super) notify: NotifyHandle,
@@ -42,11 +42,9 @@ impl FanOut {
             *self.rules.write() = self.engine.status();
             self.tell_rules(&evaluation);
             self.notify.offer(evaluation.alerts);
-            if let Some(commits) = &mut self.commits {
-                self.store.save_alerts(saved(&self.engine));
-                commits.ask();
-                commits.wait(COMMIT_PATIENCE.saturating_sub(self.clock.instant() - cut));
-            }
+            self.store.save_alerts(saved(&self.engine));
+            self.commits.ask();
+            self.commits.wait(COMMIT_PATIENCE.saturating_sub(self.clock.instant() - cut));
             for sink in &self.sinks {
                 sink.offer(window.clone());
                 self.tell_sink(sink);

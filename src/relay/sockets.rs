@@ -34,7 +34,9 @@ pub(super) fn open(listen: &ListenConfig, http: &[String]) -> Result<Sockets, St
     if sockets.http.is_empty() {
         for address in http {
             let listener = TcpListener::bind(address).map_err(|error| {
-                StartError::failed(format!("http.listen: cannot bind {address}: {error}. Free the port, or choose another with --http or http.listen"))
+                StartError::failed(format!(
+                    "http.listen: cannot bind {address}: {error}. Free the port, or choose another with --http or http.listen"
+                ))
             })?;
             sockets.http.push(listener);
         }
@@ -46,14 +48,13 @@ fn bind_udp(listen: &ListenConfig, buffer: usize, options: Options, sockets: &mu
     // Of the two default addresses one may be missing: a machine without IPv6 is no reason not to start.
     let tolerant = listen.udp == ListenConfig::default().udp;
     for endpoint in &listen.udp {
-        let options = Options {
-            dialect: endpoint.dialect.unwrap_or(options.dialect),
-            strict: endpoint.strict.unwrap_or(options.strict),
-            ..options
-        };
-        let bound = endpoint.address.parse::<SocketAddr>().map_err(|error| error.to_string()).and_then(|address| {
-            UdpListener::bind(address, buffer).map_err(|error| error.to_string())
-        });
+        let options =
+            Options { dialect: endpoint.dialect.unwrap_or(options.dialect), strict: endpoint.strict.unwrap_or(options.strict), ..options };
+        let bound = endpoint
+            .address
+            .parse::<SocketAddr>()
+            .map_err(|error| error.to_string())
+            .and_then(|address| UdpListener::bind(address, buffer).map_err(|error| error.to_string()));
         match bound {
             Ok(listener) => sockets.udp.push((listener, options)),
             Err(error) => sockets.missing.push(format!("listen.udp: cannot bind {}: {error}", endpoint.address)),

@@ -42,7 +42,7 @@ pub struct Relay {
     pub(super) cutting: JoinHandle<()>,
     pub(super) stop_cutting: Arc<AtomicBool>,
     pub(super) fan_out: JoinHandle<()>,
-    pub(super) committing: Option<JoinHandle<()>>,
+    pub(super) committing: JoinHandle<()>,
     pub(super) sinks: Vec<SinkHandle>,
     pub(super) notify: NotifyHandle,
     pub(super) tasks: JoinSet<()>,
@@ -71,7 +71,11 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
         let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
         StartError::config(lines.join("\n"))
     })?;
-    let directory = data_dir::choose(config.data_dir.as_deref(), std::env::var_os("STATE_DIRECTORY"))?;
+    let directory = if config.store.enabled {
+        data_dir::choose(config.data_dir.as_deref(), std::env::var_os("STATE_DIRECTORY"))?
+    } else {
+        PathBuf::new()
+    };
     let opened = sockets::open(&config.listen, &config.http.listen)?;
     for missing in &opened.missing {
         tracing::warn!("{missing}");
@@ -136,13 +140,7 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
     show_what_stood(&mut cutting, &page, &store, &clock);
     late.open(store.clone());
     health.set("store", State::Ok, String::new());
-    let (commits, committing) = match writer {
-        Some(writer) => {
-            let (commits, thread) = Commits::start(writer, health.clone(), clock.clone())?;
-            (Some(commits), Some(thread))
-        }
-        None => (None, None),
-    };
+    let (commits, committing) = Commits::start(writer, health.clone(), clock.clone())?;
     let fan_out = FanOut {
         windows: waiting,
         store,
@@ -207,8 +205,7 @@ fn receive(
         let drops = listener.drop_counter().map_err(failed)?;
         telemetry.before_reading(move || drops.publish());
         heartbeats.push(listener.heartbeat());
-        let producers =
-            (0..threads).map(|_| Producer::new(aggregator.clone(), published.clone(), options, clock.clone())).collect();
+        let producers = (0..threads).map(|_| Producer::new(aggregator.clone(), published.clone(), options, clock.clone())).collect();
         receivers.extend(listener.start(producers, stop.clone(), clock).map_err(failed)?);
     }
     let (published, series) = (aggregator.clone(), Kind::ALL.map(|kind| telemetry::SERIES.gauge(&[("type", kind.as_str())])));
@@ -221,16 +218,17 @@ fn receive(
     Ok((receivers, heartbeats))
 }
 
-fn open_store(config: &Config, directory: &Path, clock: &Clock) -> Result<(Store, Option<Writer>), StartError> {
-    if !config.store.enabled {
-        return Err(StartError::config("store.enabled: not built yet"));
-    }
-    let opened = Store::open(directory, &config.store, config.aggregate.interval, &config.aggregate.percentiles, clock.now_ms());
-    let (store, writer) = opened.map_err(|error| StartError {
+fn open_store(config: &Config, directory: &Path, clock: &Clock) -> Result<(Store, Writer), StartError> {
+    let (interval, percentiles) = (config.aggregate.interval, &config.aggregate.percentiles);
+    let opened = if config.store.enabled {
+        Store::open(directory, &config.store, interval, percentiles, clock.now_ms())
+    } else {
+        Store::in_memory(interval, percentiles, clock.now_ms())
+    };
+    opened.map_err(|error| StartError {
         status: if matches!(error, StoreError::InUse { .. }) { ExitStatus::InUse } else { ExitStatus::Failed },
         message: error.to_string(),
-    })?;
-    Ok((store, Some(writer)))
+    })
 }
 
 fn cutter(aggregator: &Arc<Aggregator>, inbox: Receiver<Handed>, config: &Config, store: &Store) -> Cutter {
@@ -347,4 +345,3 @@ impl Select for LateStore {
         self.get()?.label_sets(matchers, range)
     }
 }
-

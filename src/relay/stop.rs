@@ -30,7 +30,7 @@ impl Relay {
             drain.await;
         }
         self.notify.drain(deadline.saturating_duration_since(Instant::from_std(self.clock.instant()))).await;
-        if timeout_at(deadline, join(self.committing)).await.is_err() {
+        if timeout_at(deadline, join([self.committing])).await.is_err() {
             tracing::error!("the store was not closed in time; what is committed is safe");
         }
         // A receiver that fails leaves nothing to be done: the server ends with the process.

@@ -46,6 +46,11 @@ pub(super) fn real_opener() -> Opener {
     Arc::new(|path| Database::builder().set_cache_size(CACHE).create(path))
 }
 
+/// The opener of a store that has no file.
+pub(super) fn memory_opener() -> Opener {
+    Arc::new(|_| Database::builder().set_cache_size(CACHE).create_with_backend(redb::backends::InMemoryBackend::new()))
+}
+
 /// Takes the lock of a data directory, which is created when it is not there.
 pub(super) fn lock(dir: &Path) -> Result<File, StoreError> {
     std::fs::create_dir_all(dir).map_err(|error| StoreError::io(dir, error))?;

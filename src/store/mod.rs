@@ -54,8 +54,8 @@ pub struct Store(Arc<Shared>);
 
 struct Shared {
     path: PathBuf,
-    /// Held for as long as anyone uses the store.
-    _lock: File,
+    /// Held for as long as anyone uses the store; `None` without a file.
+    _lock: Option<File>,
     opener: disk::Opener,
     /// `None` while the disk is sick.
     database: RwLock<Option<Arc<Database>>>,
@@ -126,7 +126,25 @@ impl Store {
         now_ms: i64,
     ) -> Result<(Store, Writer), StoreError> {
         let lock = disk::lock(dir)?;
-        let path = dir.join("relay.tsdb");
+        Store::opened(Some(lock), dir.join("relay.tsdb"), opener, config, interval, percentiles, now_ms)
+    }
+
+    /// A store without a file: the last hour for rules and queries, gone with the process.
+    pub fn in_memory(interval: Duration, percentiles: &[f64], now_ms: i64) -> Result<(Store, Writer), StoreError> {
+        let hour = Tier { step: "raw".into(), keep: Duration::from_secs(3_600) };
+        let config = StoreConfig { tiers: vec![hour], ..StoreConfig::default() };
+        Store::opened(None, PathBuf::from("(memory)"), disk::memory_opener(), &config, interval, percentiles, now_ms)
+    }
+
+    fn opened(
+        lock: Option<File>,
+        path: PathBuf,
+        opener: disk::Opener,
+        config: &StoreConfig,
+        interval: Duration,
+        percentiles: &[f64],
+        now_ms: i64,
+    ) -> Result<(Store, Writer), StoreError> {
         let database = disk::open(&path, &opener, now_ms)?;
         let interval = interval.as_millis().max(1) as i64;
         let replayed = replay::replay(&database, interval).map_err(|error| StoreError::database(&path, error))?;
