@@ -15,6 +15,9 @@ use super::own::Own;
 /// How often memory is looked at and the stop flag is read.
 const TICK: Duration = Duration::from_millis(100);
 
+/// Finds what a series that is born goes on from.
+pub(super) type BaseOf = Box<dyn FnMut(&Series) -> Option<Base> + Send>;
+
 /// Everything the cut thread owns.
 pub(super) struct Cutting {
     pub(super) aggregator: Arc<Aggregator>,
@@ -23,7 +26,7 @@ pub(super) struct Cutting {
     pub(super) clock: Clock,
     pub(super) own: Own,
     /// What a series that is born goes on from; asks memory, never the disk.
-    pub(super) base: Box<dyn FnMut(&Series) -> Option<Base> + Send>,
+    pub(super) base: BaseOf,
     pub(super) out: SyncSender<Arc<Window>>,
     /// Set once the listeners have stopped: one last cut.
     pub(super) stop: Arc<AtomicBool>,

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::commits::Commits;
-use super::cutting::{Cutting, resident_bytes};
+use super::cutting::{BaseOf, Cutting, resident_bytes};
 use super::fan_out::FanOut;
 use super::own::Own;
 use super::sockets::Sockets;
@@ -267,7 +267,7 @@ fn base(base: store::Base) -> Base {
     Base { total: base.total, gauge: base.gauge.unwrap_or(0.0), count: base.count, sum: base.sum }
 }
 
-fn base_of(store: &Store) -> Box<dyn FnMut(&Series) -> Option<Base> + Send> {
+fn base_of(store: &Store) -> BaseOf {
     let store = store.clone();
     Box::new(move |series| store.base(series.kind(), series.name(), &mut series.tags()).map(base))
 }
