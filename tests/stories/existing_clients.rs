@@ -109,7 +109,7 @@ fn the_rust_client_dogstatsd_is_understood() {
     client.distribution("latency", "0.125", [""; 0]).unwrap();
     client.set("users", "ann", [""; 0]).unwrap();
     client.set("users", "bob", [""; 0]).unwrap();
-    client.event_with_options("deployed", "version 2\nto production", ["env:test"], Some(EventOptions::new())).unwrap();
+    client.event_with_options("deployed", "version 2", ["env:test"], Some(EventOptions::new())).unwrap();
     client.service_check("database", ServiceStatus::Warning, [""; 0], None::<ServiceCheckOptions<'_>>).unwrap();
     let expected = [
         ("dog_hits", Some(("page", "home")), 9.0),

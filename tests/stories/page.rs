@@ -31,7 +31,7 @@ impl Page {
 
     /// The sum over [`Page::select`]; 0 when there is none.
     pub(crate) fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
-        self.select(name, labels).iter().map(|sample| sample.value).sum()
+        self.select(name, labels).iter().fold(0.0, |sum, sample| sum + sample.value)
     }
 
     /// As [`Page::sum`], but `None` when there is no such sample.
