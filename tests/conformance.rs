@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a test file: helpers outside test functions may fail the test")]
 
 use std::collections::BTreeSet;
+use std::io::Write;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -89,6 +91,28 @@ impl Outcome {
         self.tolerated.extend(blemishes.into_iter().map(|kind| kind.as_str().to_string()));
     }
 
+    /// What the command prints; nothing for what it has no switch for.
+    fn printed(case: &Case) -> Option<Vec<Value>> {
+        let transport = match case.transport {
+            Transport::Datagram => "datagram",
+            Transport::LengthPrefixed => "length_prefixed",
+            Transport::NewlineStream => "newline_stream",
+            Transport::TruncatedDatagram => return None,
+        };
+        if case.limit != LIMIT {
+            return None;
+        }
+        let mut command = Command::new(env!("CARGO_BIN_EXE_statsd-relay"));
+        command.args(["parse", "--dialect", case.dialect.as_str(), "--transport", transport]);
+        command.args(case.strict.then_some("--strict")).args(case.eol_required.then_some("--eol-required"));
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(&case.bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}: {}", case.id, output.status);
+        let text = String::from_utf8(output.stdout).unwrap();
+        Some(text.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
+    }
+
     /// Streams are fed `step` bytes at a time.
     fn of(case: &Case, step: usize) -> Outcome {
         let mut outcome = Outcome::default();
@@ -171,6 +195,18 @@ fn the_golden_lines_hold_and_show_every_reason_blemish_and_dialect() {
     for dialect in Dialect::ALL {
         for strict in [false, true] {
             assert!(cases.iter().any(|case| case.dialect == dialect && case.strict == strict), "{dialect:?}, strict: {strict}");
+        }
+    }
+}
+
+#[test]
+fn the_command_prints_the_golden_records() {
+    let cases =
+        run(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/lines.jsonl")).expect("the golden file is part of the project");
+    for case in &cases {
+        if let Some(printed) = Outcome::printed(case) {
+            let (printed, expected) = (Value::Array(printed), Value::Array(case.expect.clone()));
+            assert!(agree(&printed, &expected), "{}: expected {expected}\n    got {printed}", case.id);
         }
     }
 }
