@@ -9,6 +9,7 @@ use super::ast::*;
 use super::element::{Element, Source, Span, Val, final_labels};
 use super::error::{QueryError, position};
 use super::load::Times;
+use super::selector::{MAX_REGEXES, anchored};
 use super::{Answer, Options, Value, VectorSample};
 use crate::model::{Labels, Sample, SampleValue, Select, SeriesSlice};
 
@@ -260,12 +261,15 @@ impl<'a> Eval<'a> {
         self.infos.borrow_mut().insert(format!("PromQL info: {message} ({})", position(self.text, byte)));
     }
 
-    /// A regex anchored at both ends.
-    pub(super) fn regex(&self, pattern: &str) -> Result<Regex, regex::Error> {
+    /// A regex anchored at both ends; the error says why there is none.
+    pub(super) fn regex(&self, pattern: &str) -> Result<Regex, String> {
         if let Some(regex) = self.regexes.borrow().get(pattern) {
             return Ok(regex.clone());
         }
-        let regex = Regex::new(&format!("^(?s:{pattern})$"))?;
+        if self.regexes.borrow().len() >= MAX_REGEXES {
+            return Err(format!("more than {MAX_REGEXES} in one query"));
+        }
+        let regex = anchored(pattern).map_err(|_| pattern.to_string())?;
         self.regexes.borrow_mut().insert(pattern.to_string(), regex.clone());
         Ok(regex)
     }

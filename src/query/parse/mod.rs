@@ -25,7 +25,7 @@ pub fn parse(text: &str) -> Result<Expr, QueryError> {
     if text.len() > MAX_LENGTH {
         return Err(QueryError::parse(text, 0..0, format!("the query is longer than {MAX_LENGTH} bytes")));
     }
-    let mut parser = Parser { text, tokens: lex(text)?, at: 0, depth: 0, sources: 0, length_ops: 0 };
+    let mut parser = Parser { text, tokens: lex(text)?, at: 0, depth: 0, sources: 0, length_ops: 0, regexes: 0 };
     if parser.peek() == &Token::End {
         return Err(QueryError::parse(text, 0..0, "no expression found in input"));
     }
@@ -52,6 +52,7 @@ struct Parser<'a> {
     depth: usize,
     sources: usize,
     length_ops: usize,
+    regexes: usize,
 }
 
 type Parsed<T> = Result<T, QueryError>;

@@ -6,7 +6,7 @@ use crate::model::labels::NAME;
 use crate::query::ast::{Node, NodeKind, Selector, Shift};
 use crate::query::error::QueryError;
 use crate::query::lex::Token;
-use crate::query::selector;
+use crate::query::selector::{self, MAX_REGEXES};
 
 impl Parser<'_> {
     pub(super) fn selector(&mut self, name: Option<String>, start: usize) -> Parsed<Node> {
@@ -66,6 +66,10 @@ impl Parser<'_> {
             return Err(self.unexpected(CONTEXT, "string"));
         };
         let span = self.tokens[label_at].span.start..self.previous_end();
+        self.regexes += usize::from(op.contains('~'));
+        if self.regexes > MAX_REGEXES {
+            return Err(QueryError::parse(self.text, span, format_args!("more than {MAX_REGEXES} regular expressions in one query")));
+        }
         matchers.push(selector::matcher(label, op, value).map_err(|why| QueryError::parse(self.text, span, why))?);
         Ok(())
     }
