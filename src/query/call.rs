@@ -88,7 +88,7 @@ impl Eval<'_> {
         Ok(())
     }
 
-    fn text<'e>(&'e self, node: &'e Node, at: i64) -> Result<&'e str, QueryError> {
+    pub(super) fn text<'e>(&'e self, node: &'e Node, at: i64) -> Result<&'e str, QueryError> {
         Ok(if let Val::Text(text) = self.eval(node, at)? { text } else { "" })
     }
 }

@@ -180,18 +180,18 @@ impl<'a> Eval<'a> {
         Ok(if let Val::Scalar(value) = self.eval(node, at)? { value } else { f64::NAN })
     }
 
-    /// The latest sample of each series that is not too old and not a stale mark.
     pub(super) fn current(&self, selector: &Selector, at: i64) -> Result<impl Iterator<Item = (&Labels, &Sample)>, QueryError> {
-        let at = self.shifted(&selector.shift, at)?;
+        Ok(self.current_of(selector.source, self.shifted(&selector.shift, at)?))
+    }
+
+    /// The latest sample of each series that is not too old and not a stale mark.
+    pub(super) fn current_of(&self, source: usize, at: i64) -> impl Iterator<Item = (&Labels, &Sample)> {
         let oldest = at.saturating_sub(self.options.lookback.as_millis() as i64);
-        let current = move |source: &'_ Source| {
+        self.source(source).iter().filter_map(move |source| {
             let until = source.samples.partition_point(|sample| sample.at <= at);
-            until.checked_sub(1).filter(|&last| source.samples[last].at > oldest && source.samples[last].value != SampleValue::Stale)
-        };
-        Ok(self
-            .source(selector.source)
-            .iter()
-            .filter_map(move |source| current(source).map(|last| (&source.labels, &source.samples[last]))))
+            let last = &source.samples[until.checked_sub(1)?];
+            (last.at > oldest && last.value != SampleValue::Stale).then_some((&source.labels, last))
+        })
     }
 
     fn spans(&self, source: usize, shift: &Shift, range: &Length, at: i64) -> Result<Vec<Span<'_>>, QueryError> {

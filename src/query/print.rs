@@ -180,6 +180,9 @@ fn is_metric(name: &str) -> bool {
 
 /// The shortest decimal that reads back equal; exponent form under 1e-4 and from 1e6, as upstream prints it.
 pub(super) fn number(value: f64) -> String {
+    if value.is_nan() {
+        return "NaN".into();
+    }
     if value.is_infinite() {
         return if value > 0.0 { "+Inf".into() } else { "-Inf".into() };
     }

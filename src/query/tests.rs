@@ -94,7 +94,7 @@ fn errors_say_where_and_what() {
 
 #[test]
 fn what_is_not_evaluated_is_named() {
-    for (text, name) in [("info(x)", "\"info\""), ("x </ 5", "\"</\""), ("x[5m] smoothed", "\"smoothed\"")] {
+    for (text, name) in [("start_timestamp(x)", "\"start_timestamp\""), ("x </ 5", "\"</\""), ("x[5m] smoothed", "\"smoothed\"")] {
         let error = parse(text).expect_err(text);
         assert_eq!(error.kind, ErrorKind::Unsupported);
         assert!(error.to_string().contains(name), "{error}");

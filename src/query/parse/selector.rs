@@ -13,6 +13,7 @@ impl Parser<'_> {
         let mut selector = Selector { source: self.sources, matchers: Vec::new(), shift: Shift::default(), name: None };
         self.sources += 1;
         let mut quoted = None;
+        let labels_only = std::mem::take(&mut self.labels_only);
         if self.is_sign("{") {
             self.at += 1;
             while !self.is_sign("}") {
@@ -36,7 +37,7 @@ impl Parser<'_> {
             }
             selector.matchers.insert(0, selector::named(name));
         }
-        if selector.matchers.iter().all(|matcher| matcher.matches("")) {
+        if !labels_only && selector.matchers.iter().all(|matcher| matcher.matches("")) {
             return Err(QueryError::parse(self.text, span, "vector selector must contain at least one non-empty matcher"));
         }
         self.node(NodeKind::Selector(selector), span, 0)
