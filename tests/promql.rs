@@ -13,11 +13,12 @@ mod notation;
 mod series;
 
 /// Conformance files of which every evaluation passes; one that stops passing is a regression.
-const COMPLETE: [&str; 8] = [
+const COMPLETE: [&str; 9] = [
     "at_modifier.test",
     "collision.test",
     "duration_expression.test",
     "fill-modifier.test",
+    "info.test",
     "limit.test",
     "literals.test",
     "selectors.test",

@@ -121,7 +121,7 @@ impl Eval<'_> {
         }
         if k.abs() >= i64::MAX as f64 {
             let side = if k > 0.0 { "overflows" } else { "underflows" };
-            return Err(QueryError::execution(format!("Scalar value {k} {side} int64")));
+            return Err(QueryError::execution(format!("Scalar value {} {side} int64", number(k))));
         }
         let k = k.max(0.0) as usize;
         let mut out = Vec::new();

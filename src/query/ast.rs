@@ -126,6 +126,8 @@ pub(crate) struct Subquery {
 pub(crate) struct Call {
     pub(crate) function: &'static Function,
     pub(crate) args: Vec<Node>,
+    /// Where `info` finds its info series.
+    pub(crate) info: Option<usize>,
 }
 
 #[derive(Clone, Debug)]

@@ -88,7 +88,7 @@ impl Eval<'_> {
         Ok(())
     }
 
-    fn text<'e>(&'e self, node: &'e Node, at: i64) -> Result<&'e str, QueryError> {
+    pub(super) fn text<'e>(&'e self, node: &'e Node, at: i64) -> Result<&'e str, QueryError> {
         Ok(if let Val::Text(text) = self.eval(node, at)? { text } else { "" })
     }
 }
@@ -171,7 +171,7 @@ pub(super) fn label_replace<'e>(eval: &'e Eval<'_>, call: &'e Call, at: i64) -> 
     let text = |number: usize| eval.text(&call.args[number], at);
     let (target, replacement, source, pattern) = (text(1)?, text(2)?, text(3)?, text(4)?);
     let regex =
-        eval.regex(pattern).map_err(|_| QueryError::execution(format!("invalid regular expression in label_replace(): {pattern}")))?;
+        eval.regex(pattern).map_err(|why| QueryError::execution(format!("invalid regular expression in label_replace(): {why}")))?;
     if target.is_empty() {
         return Err(QueryError::execution(format!("invalid destination label name in label_replace(): {target}")));
     }

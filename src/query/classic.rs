@@ -7,7 +7,8 @@ use super::element::{Element, Val, as_float};
 use super::error::QueryError;
 use super::eval::Eval;
 use super::histogram;
-use crate::model::{Labels, SampleValue};
+use super::print::number;
+use crate::model::{ExpHist, Labels, SampleValue};
 
 const LE: &str = "le";
 
@@ -15,33 +16,44 @@ const LE: &str = "le";
 type Cumulative = Vec<(f64, f64)>;
 
 pub(super) fn quantile<'e>(eval: &'e Eval<'_>, call: &'e Call, at: i64) -> Result<Val<'e>, QueryError> {
-    let q = eval.scalar(&call.args[0], at)?;
-    if q.is_nan() || !(0.0..=1.0).contains(&q) {
-        eval.warn(call.args[0].span.start, format_args!("quantile value should be between 0 and 1, got {}", super::print::number(q)));
+    Ok(Val::Vector(one_quantile(eval, call, 0, 1, at)?))
+}
+
+/// Several quantiles at once, told apart by a label.
+pub(super) fn quantiles<'e>(eval: &'e Eval<'_>, call: &'e Call, at: i64) -> Result<Val<'e>, QueryError> {
+    let label = eval.text(&call.args[1], at)?;
+    let mut out = Vec::new();
+    for arg in 2..call.args.len() {
+        let q = number(eval.scalar(&call.args[arg], at)?);
+        let estimates = one_quantile(eval, call, arg, 0, at)?;
+        out.extend(estimates.into_iter().map(|element| Element { labels: element.labels.with(label, &q), ..element }));
     }
-    estimate(eval, call, 1, at, |histogram| histogram::quantile(q, histogram), |buckets| Some(classic_quantile(q, buckets)))
+    Ok(Val::Vector(out))
+}
+
+fn one_quantile(eval: &Eval<'_>, call: &Call, q_arg: usize, arg: usize, at: i64) -> Result<Vec<Element>, QueryError> {
+    let q = eval.scalar(&call.args[q_arg], at)?;
+    if q.is_nan() || !(0.0..=1.0).contains(&q) {
+        eval.warn(call.args[q_arg].span.start, format_args!("quantile value should be between 0 and 1, got {}", number(q)));
+    }
+    estimate(eval, call, arg, at, |histogram| histogram::quantile(q, histogram), |buckets| classic_quantile(q, buckets))
 }
 
 pub(super) fn fraction<'e>(eval: &'e Eval<'_>, call: &'e Call, at: i64) -> Result<Val<'e>, QueryError> {
     let (lower, upper) = (eval.scalar(&call.args[0], at)?, eval.scalar(&call.args[1], at)?);
-    estimate(
-        eval,
-        call,
-        2,
-        at,
-        |histogram| histogram::fraction(lower, upper, histogram),
-        |buckets| Some(classic_fraction(lower, upper, buckets)),
-    )
+    let native = |histogram: &ExpHist| histogram::fraction(lower, upper, histogram);
+    Ok(Val::Vector(estimate(eval, call, 2, at, native, |buckets| classic_fraction(lower, upper, buckets))?))
 }
 
-fn estimate<'e>(
-    eval: &'e Eval<'_>,
-    call: &'e Call,
+/// Estimates of the histograms in argument `arg`.
+fn estimate(
+    eval: &Eval<'_>,
+    call: &Call,
     arg: usize,
     at: i64,
-    native: impl Fn(&crate::model::ExpHist) -> f64,
-    classic: impl Fn(&mut Cumulative) -> Option<f64>,
-) -> Result<Val<'e>, QueryError> {
+    native: impl Fn(&ExpHist) -> f64,
+    classic: impl Fn(&[(f64, f64)]) -> f64,
+) -> Result<Vec<Element>, QueryError> {
     let byte = call.args[arg].span.start;
     let mut out = Vec::new();
     let mut order: Vec<Labels> = Vec::new();
@@ -84,11 +96,10 @@ fn estimate<'e>(
             );
             eval.inform(byte, message);
         }
-        if let Some(value) = classic(&mut buckets) {
-            out.push(Element { labels, drop_name: true, value: SampleValue::Float(value) });
-        }
+        let value = SampleValue::Float(classic(&buckets));
+        out.push(Element { labels, drop_name: true, value });
     }
-    Ok(Val::Vector(out))
+    Ok(out)
 }
 
 fn bound(le: &str) -> Result<f64, std::num::ParseFloatError> {
@@ -118,7 +129,7 @@ fn prepare(buckets: &mut Cumulative) -> bool {
     forced
 }
 
-fn classic_quantile(q: f64, buckets: &mut Cumulative) -> f64 {
+fn classic_quantile(q: f64, buckets: &[(f64, f64)]) -> f64 {
     if q.is_nan() {
         return f64::NAN;
     }
@@ -150,7 +161,7 @@ fn classic_quantile(q: f64, buckets: &mut Cumulative) -> f64 {
     lower + (upper - lower) * (rank / count)
 }
 
-fn classic_fraction(lower: f64, upper: f64, buckets: &mut Cumulative) -> f64 {
+fn classic_fraction(lower: f64, upper: f64, buckets: &[(f64, f64)]) -> f64 {
     let Some(&(last, total)) = buckets.last() else { return f64::NAN };
     if last != f64::INFINITY || buckets.len() < 2 || total == 0.0 || lower.is_nan() || upper.is_nan() {
         return f64::NAN;

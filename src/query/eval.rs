@@ -9,6 +9,7 @@ use super::ast::*;
 use super::element::{Element, Source, Span, Val, final_labels};
 use super::error::{QueryError, position};
 use super::load::Times;
+use super::selector::{MAX_REGEXES, anchored};
 use super::{Answer, Options, Value, VectorSample};
 use crate::model::{Labels, Sample, SampleValue, Select, SeriesSlice};
 
@@ -179,18 +180,18 @@ impl<'a> Eval<'a> {
         Ok(if let Val::Scalar(value) = self.eval(node, at)? { value } else { f64::NAN })
     }
 
-    /// The latest sample of each series that is not too old and not a stale mark.
     pub(super) fn current(&self, selector: &Selector, at: i64) -> Result<impl Iterator<Item = (&Labels, &Sample)>, QueryError> {
-        let at = self.shifted(&selector.shift, at)?;
+        Ok(self.current_of(selector.source, self.shifted(&selector.shift, at)?))
+    }
+
+    /// The latest sample of each series that is not too old and not a stale mark.
+    pub(super) fn current_of(&self, source: usize, at: i64) -> impl Iterator<Item = (&Labels, &Sample)> {
         let oldest = at.saturating_sub(self.options.lookback.as_millis() as i64);
-        let current = move |source: &'_ Source| {
+        self.source(source).iter().filter_map(move |source| {
             let until = source.samples.partition_point(|sample| sample.at <= at);
-            until.checked_sub(1).filter(|&last| source.samples[last].at > oldest && source.samples[last].value != SampleValue::Stale)
-        };
-        Ok(self
-            .source(selector.source)
-            .iter()
-            .filter_map(move |source| current(source).map(|last| (&source.labels, &source.samples[last]))))
+            let last = &source.samples[until.checked_sub(1)?];
+            (last.at > oldest && last.value != SampleValue::Stale).then_some((&source.labels, last))
+        })
     }
 
     fn spans(&self, source: usize, shift: &Shift, range: &Length, at: i64) -> Result<Vec<Span<'_>>, QueryError> {
@@ -260,12 +261,15 @@ impl<'a> Eval<'a> {
         self.infos.borrow_mut().insert(format!("PromQL info: {message} ({})", position(self.text, byte)));
     }
 
-    /// A regex anchored at both ends.
-    pub(super) fn regex(&self, pattern: &str) -> Result<Regex, regex::Error> {
+    /// A regex anchored at both ends; the error says why there is none.
+    pub(super) fn regex(&self, pattern: &str) -> Result<Regex, String> {
         if let Some(regex) = self.regexes.borrow().get(pattern) {
             return Ok(regex.clone());
         }
-        let regex = Regex::new(&format!("^(?s:{pattern})$"))?;
+        if self.regexes.borrow().len() >= MAX_REGEXES {
+            return Err(format!("more than {MAX_REGEXES} in one query"));
+        }
+        let regex = anchored(pattern).map_err(|_| pattern.to_string())?;
         self.regexes.borrow_mut().insert(pattern.to_string(), regex.clone());
         Ok(regex)
     }

@@ -8,7 +8,7 @@ use super::element::{Span, Val};
 use super::error::QueryError;
 use super::eval::Eval;
 use super::over_time::Over;
-use super::{call, classic, histogram, over_time, rate};
+use super::{call, classic, histogram, info, over_time, rate};
 use crate::model::{ExpHist, SampleValue};
 
 pub(crate) struct Function {
@@ -64,7 +64,7 @@ pub(crate) fn named(name: &str) -> Option<&'static Function> {
 
 /// Functions of PromQL that are not evaluated here.
 pub(crate) fn is_known_elsewhere(name: &str) -> bool {
-    ["info", "start_timestamp", "histogram_quantiles"].contains(&name) && named(name).is_none()
+    ["start_timestamp"].contains(&name) && named(name).is_none()
 }
 
 const VECTOR: &[Type] = &[Type::Vector];
@@ -135,12 +135,14 @@ static FUNCTIONS: &[Function] = &[
     function("histogram_count", VECTOR, Type::Vector, Body::Histogram(|histogram| histogram.count)),
     vector("histogram_fraction", &[S, S, V], classic::fraction),
     vector("histogram_quantile", &[S, V], classic::quantile),
+    repeating(0, vector("histogram_quantiles", &[V, T, S], classic::quantiles)),
     function("histogram_stddev", VECTOR, Type::Vector, Body::Histogram(|histogram| histogram::variance(histogram).sqrt())),
     function("histogram_stdvar", VECTOR, Type::Vector, Body::Histogram(histogram::variance)),
     function("histogram_sum", VECTOR, Type::Vector, Body::Histogram(|histogram| histogram.sum)),
     date("hour", |date| date.hour),
     window("idelta", rate::idelta),
     window("increase", rate::increase),
+    Function { optional: 1, ..vector("info", &[V, V], info::info) },
     window("irate", rate::irate),
     repeating(1, vector("label_join", &[V, T, T, T], call::label_join)),
     vector("label_replace", &[V, T, T, T, T], call::label_replace),

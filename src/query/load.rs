@@ -6,7 +6,7 @@ use super::ast::*;
 use super::element::{Element, Source, Val};
 use super::error::QueryError;
 use super::eval::{DUPLICATE, Eval, steps};
-use crate::model::{Labels, Sample, SampleValue, TimeRange};
+use crate::model::{Labels, Matcher, Sample, SampleValue, TimeRange};
 
 /// Evaluation times from `first` to `last`, unix milliseconds.
 #[derive(Clone, Copy)]
@@ -32,25 +32,33 @@ impl Eval<'_> {
                 self.load(&aggregate.inner, times)
             }
             NodeKind::Call(call) => {
-                // The second argument of info() names labels, not data.
-                let data = if call.function.name == "info" { &call.args[..1] } else { &call.args[..] };
-                data.iter().try_for_each(|arg| self.load(arg, times))
+                if let Some(source) = call.info {
+                    // The second argument names labels, not data.
+                    self.load_info(call, source, times)?;
+                    return self.load(&call.args[0], times);
+                }
+                call.args.iter().try_for_each(|arg| self.load(arg, times))
             }
             NodeKind::Selector(selector) => {
                 let lookback = self.options.lookback.as_millis() as i64;
-                self.select(selector, times, lookback, true)
+                self.select(selector.source, &selector.matchers, self.shift(&selector.shift, times)?, lookback, true)
             }
-            NodeKind::Range(range) => self.select(&range.selector, times, self.length(&range.range)?, false),
+            NodeKind::Range(range) => {
+                let (selector, back) = (&range.selector, self.length(&range.range)?);
+                self.select(selector.source, &selector.matchers, self.shift(&selector.shift, times)?, back, false)
+            }
             NodeKind::Subquery(subquery) => self.subquery(subquery, times),
         }
     }
 
-    fn select(&self, selector: &Selector, times: Times, back: i64, keep_stale: bool) -> Result<(), QueryError> {
-        let range = TimeRange {
-            start: self.shifted(&selector.shift, times.first)?.saturating_sub(back),
-            end: self.shifted(&selector.shift, times.last)?,
-        };
-        let selected = self.data.select(&selector.matchers, range)?;
+    fn shift(&self, shift: &Shift, times: Times) -> Result<Times, QueryError> {
+        Ok(Times { first: self.shifted(shift, times.first)?, last: self.shifted(shift, times.last)? })
+    }
+
+    /// Reads samples from `back` milliseconds before the first time up to the last.
+    pub(super) fn select(&self, source: usize, matchers: &[Matcher], times: Times, back: i64, keep_stale: bool) -> Result<(), QueryError> {
+        let range = TimeRange { start: times.first.saturating_sub(back), end: times.last };
+        let selected = self.data.select(matchers, range)?;
         self.note_damage(selected.warnings);
         self.count_series(selected.series.len())?;
         let mut sources: Vec<Source> = Vec::with_capacity(selected.series.len());
@@ -62,7 +70,7 @@ impl Eval<'_> {
             sources.push(Source { labels: slice.labels, drop_name: false, samples: slice.samples, born: slice.start_time });
         }
         sources.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
-        self.fill(selector.source, sources);
+        self.fill(source, sources);
         Ok(())
     }
 
@@ -71,8 +79,8 @@ impl Eval<'_> {
             Some(step) => self.length(step)?,
             None => (self.options.default_step.as_millis() as i64).max(1),
         };
-        let after = self.shifted(&subquery.shift, times.first)?.saturating_sub(self.length(&subquery.range)?);
-        let last = self.shifted(&subquery.shift, times.last)?;
+        let Times { first, last } = self.shift(&subquery.shift, times)?;
+        let after = first.saturating_sub(self.length(&subquery.range)?);
         let first = after.div_euclid(step).saturating_add(1).saturating_mul(step);
         if first > last {
             self.fill(subquery.source, Vec::new());

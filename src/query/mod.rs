@@ -17,6 +17,7 @@ mod error;
 mod eval;
 mod functions;
 mod histogram;
+mod info;
 mod lex;
 mod load;
 mod over_time;

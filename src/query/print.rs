@@ -178,13 +178,16 @@ fn is_metric(name: &str) -> bool {
     word && !["inf", "nan"].contains(&name.to_ascii_lowercase().as_str())
 }
 
-/// The shortest decimal that reads back equal; exponent form for very large and very small values.
+/// The shortest decimal that reads back equal; exponent form under 1e-4 and from 1e6, as upstream prints it.
 pub(super) fn number(value: f64) -> String {
+    if value.is_nan() {
+        return "NaN".into();
+    }
     if value.is_infinite() {
         return if value > 0.0 { "+Inf".into() } else { "-Inf".into() };
     }
     let magnitude = value.abs();
-    if magnitude != 0.0 && !(1e-4..1e21).contains(&magnitude) {
+    if magnitude != 0.0 && !(1e-4..1e6).contains(&magnitude) {
         let text = format!("{value:e}");
         let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
         let (sign, digits) = exponent.strip_prefix('-').map_or(('+', exponent), |digits| ('-', digits));

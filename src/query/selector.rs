@@ -1,6 +1,6 @@
 //! Label matchers from text.
 
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
 
 use super::error::QueryError;
 use super::parse::parse_selector;
@@ -21,7 +21,7 @@ pub(super) fn named(name: &str) -> Matcher {
 
 /// A matcher from its parts; the error says why a regex is refused.
 pub(super) fn matcher(name: String, op: &str, value: String) -> Result<Matcher, String> {
-    let regex = || Regex::new(&format!("^(?s:{value})$")).map_err(|why| format!("error parsing regexp: {why}"));
+    let regex = || anchored(&value).map_err(|why| format!("error parsing regexp: {why}"));
     let op = match op {
         "=" => MatchOp::Equal,
         "!=" => MatchOp::NotEqual,
@@ -29,4 +29,14 @@ pub(super) fn matcher(name: String, op: &str, value: String) -> Result<Matcher, 
         _ => MatchOp::NotMatches(regex()?),
     };
     Ok(Matcher { name, value, op })
+}
+
+/// Regular expressions one query may hold; with the size of each they bound its memory.
+pub(super) const MAX_REGEXES: usize = 100;
+/// Bytes of a compiled regular expression.
+const MAX_REGEX_SIZE: usize = 1 << 20;
+
+/// A regex that must match from end to end.
+pub(super) fn anchored(pattern: &str) -> Result<Regex, regex::Error> {
+    RegexBuilder::new(&format!("^(?s:{pattern})$")).size_limit(MAX_REGEX_SIZE).dfa_size_limit(MAX_REGEX_SIZE).build()
 }

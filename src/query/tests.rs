@@ -46,7 +46,7 @@ fn printing_is_canonical() {
         ("x{a='b',c=~\"d\"}[1h30m:10s] offset -5m @ start()", "x{a=\"b\",c=~\"d\"}[1h30m:10s] @ start() offset -5m"),
         ("{\"my.metric\",\"my.label\"=\"v\"}", "{\"my.metric\",\"my.label\"=\"v\"}"),
         ("topk(3,x)", "topk(3, x)"),
-        ("1e6 + 0x10 + .5 + 1h", "1000000 + 16 + 0.5 + 3600"),
+        ("1e6 + 0x10 + .5 + 1h", "1e+06 + 16 + 0.5 + 3600"),
         ("quantile_over_time(0.9, (x)[5m:])", "quantile_over_time(0.9, (x)[5m:])"),
         ("x @ 1.5", "x @ 1.500"),
         ("a + fill(0) b", "a + fill (0) b"),
@@ -94,7 +94,7 @@ fn errors_say_where_and_what() {
 
 #[test]
 fn what_is_not_evaluated_is_named() {
-    for (text, name) in [("info(x)", "\"info\""), ("x </ 5", "\"</\""), ("x[5m] smoothed", "\"smoothed\"")] {
+    for (text, name) in [("start_timestamp(x)", "\"start_timestamp\""), ("x </ 5", "\"</\""), ("x[5m] smoothed", "\"smoothed\"")] {
         let error = parse(text).expect_err(text);
         assert_eq!(error.kind, ErrorKind::Unsupported);
         assert!(error.to_string().contains(name), "{error}");
@@ -125,6 +125,9 @@ fn nesting_of_every_kind_is_bounded() {
     }
     assert!(parse(&" ".repeat(70_000)).expect_err("bounded").message.contains("longer than 65536 bytes"));
     assert!(parse(&("1+".repeat(100) + "1")).is_ok());
+    assert!(parse("x{a=~\"(a{1000}){1000}\"}").expect_err("bounded").message.contains("error parsing regexp"));
+    let regexes = "y{a=~\"b\"},".repeat(101);
+    assert!(parse(&format!("label_join({regexes} x)")).expect_err("bounded").message.contains("more than 100 regular expressions"));
 }
 
 #[test]

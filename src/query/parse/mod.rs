@@ -25,7 +25,7 @@ pub fn parse(text: &str) -> Result<Expr, QueryError> {
     if text.len() > MAX_LENGTH {
         return Err(QueryError::parse(text, 0..0, format!("the query is longer than {MAX_LENGTH} bytes")));
     }
-    let mut parser = Parser { text, tokens: lex(text)?, at: 0, depth: 0, sources: 0, length_ops: 0 };
+    let mut parser = Parser { text, tokens: lex(text)?, at: 0, depth: 0, sources: 0, length_ops: 0, regexes: 0, labels_only: false };
     if parser.peek() == &Token::End {
         return Err(QueryError::parse(text, 0..0, "no expression found in input"));
     }
@@ -52,6 +52,9 @@ struct Parser<'a> {
     depth: usize,
     sources: usize,
     length_ops: usize,
+    regexes: usize,
+    /// The next selector only names labels, as the second argument of `info` does.
+    labels_only: bool,
 }
 
 type Parsed<T> = Result<T, QueryError>;
@@ -182,17 +185,22 @@ impl Parser<'_> {
                 false => QueryError::parse(self.text, span, format_args!("unknown function with name {name:?}")),
             });
         };
-        let args = self.arguments("in argument list")?;
+        let is_info = name == "info";
+        let args = self.arguments("in argument list", is_info)?;
         check::call(self.text, span.start..self.previous_end(), function, &args)?;
         let height = args.iter().map(|arg| arg.height).max().unwrap_or(0);
-        self.node(NodeKind::Call(Call { function, args }), span.start..self.previous_end(), height)
+        let info = is_info.then_some(self.sources);
+        self.sources += usize::from(is_info);
+        self.node(NodeKind::Call(Call { function, args, info }), span.start..self.previous_end(), height)
     }
 
-    fn arguments(&mut self, context: &str) -> Parsed<Vec<Node>> {
+    fn arguments(&mut self, context: &str, is_info: bool) -> Parsed<Vec<Node>> {
         self.expect("(", context)?;
         let mut args = Vec::new();
         while !self.is_sign(")") {
+            self.labels_only = is_info && args.len() == 1;
             args.push(self.expression(0)?);
+            self.labels_only = false;
             if !self.is_sign(",") {
                 break;
             }
@@ -207,7 +215,7 @@ impl Parser<'_> {
 
     fn aggregate(&mut self, op: AggregateOp, start: usize) -> Parsed<Node> {
         let mut grouping = self.grouping()?;
-        let mut args = self.arguments("in aggregation")?;
+        let mut args = self.arguments("in aggregation", false)?;
         if grouping.is_none() {
             grouping = self.grouping()?;
         }

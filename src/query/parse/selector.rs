@@ -6,13 +6,14 @@ use crate::model::labels::NAME;
 use crate::query::ast::{Node, NodeKind, Selector, Shift};
 use crate::query::error::QueryError;
 use crate::query::lex::Token;
-use crate::query::selector;
+use crate::query::selector::{self, MAX_REGEXES};
 
 impl Parser<'_> {
     pub(super) fn selector(&mut self, name: Option<String>, start: usize) -> Parsed<Node> {
         let mut selector = Selector { source: self.sources, matchers: Vec::new(), shift: Shift::default(), name: None };
         self.sources += 1;
         let mut quoted = None;
+        let labels_only = std::mem::take(&mut self.labels_only);
         if self.is_sign("{") {
             self.at += 1;
             while !self.is_sign("}") {
@@ -36,7 +37,7 @@ impl Parser<'_> {
             }
             selector.matchers.insert(0, selector::named(name));
         }
-        if selector.matchers.iter().all(|matcher| matcher.matches("")) {
+        if !labels_only && selector.matchers.iter().all(|matcher| matcher.matches("")) {
             return Err(QueryError::parse(self.text, span, "vector selector must contain at least one non-empty matcher"));
         }
         self.node(NodeKind::Selector(selector), span, 0)
@@ -66,6 +67,10 @@ impl Parser<'_> {
             return Err(self.unexpected(CONTEXT, "string"));
         };
         let span = self.tokens[label_at].span.start..self.previous_end();
+        self.regexes += usize::from(op.contains('~'));
+        if self.regexes > MAX_REGEXES {
+            return Err(QueryError::parse(self.text, span, format_args!("more than {MAX_REGEXES} regular expressions in one query")));
+        }
         matchers.push(selector::matcher(label, op, value).map_err(|why| QueryError::parse(self.text, span, why))?);
         Ok(())
     }
