@@ -156,7 +156,10 @@ impl Lane {
         self.counts.tolerate(metric.tolerated);
         let weight = if metric.rate == 1.0 { 1.0 } else { 1.0 / metric.rate };
         let Some(entry) = self.table.get_bucket_mut(at) else { return };
-        entry.stamp = stamp;
+        // A gauge's set keeps its own stamp: a change after it is told by a later one.
+        if entry.stamp == 0 || !metric.relative {
+            entry.stamp = stamp;
+        }
         let slot = entry.slot;
         let samples = &mut self.counts.samples[metric.spelling.kind as usize];
         match (metric.spelling.kind, metric.values) {

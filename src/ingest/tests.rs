@@ -139,6 +139,8 @@ fn a_gauge_keeps_the_order_of_arrival_over_lanes() {
     assert_eq!(shown(&bench.cut(), "g|gauge").unwrap(), "95");
     bench.send(0, "g:+5|g");
     assert_eq!(shown(&bench.cut(), "g|gauge").unwrap(), "100");
+    bench.send(0, "g:7|g\ng:+2|g");
+    assert_eq!(shown(&bench.cut(), "g|gauge").unwrap(), "9");
 }
 
 #[test]

@@ -12,6 +12,7 @@ use super::replay::next_key;
 use super::role::{Number, Role};
 use super::timeline::{PARTITION_MS, partition_of};
 use super::{Shared, StoreError};
+use crate::telemetry::WINDOWS_COMMITTED;
 
 /// Notes kept, in bytes.
 const NOTES: u64 = 64 << 20;
@@ -99,6 +100,7 @@ impl Writer {
         let write = disk::begin(database).map_err(|error| self.error(error))?;
         let stored = self.write(&write, &batch, now_ms, &mut committed).map_err(|error| self.error(error))?;
         write.commit().map_err(|error| self.error(error))?;
+        WINDOWS_COMMITTED.counter(&[]).increment(committed.windows as u64);
         self.notes_bytes = stored;
         self.settle(&batch);
         Ok(committed)
