@@ -1,14 +1,19 @@
 //! The relay's metrics about itself: every name with its help, declared once; and the log.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Label, Level, Metadata, Unit};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::registry::LookupSpan;
 
 /// `log:` in relay.yaml.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "a mapping")]
 pub struct LogConfig {
     pub level: LogLevel,
     pub format: LogFormat,
@@ -33,6 +38,47 @@ pub enum LogFormat {
     Auto,
     Text,
     Json,
+}
+
+/// Sends the log to stderr as configured. Later calls change nothing.
+pub fn log_to_stderr(config: &LogConfig) {
+    let level = match config.level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    };
+    let log = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_target(false).with_ansi(false);
+    // The journal has the time already; it reads the level from the prefix.
+    let journal = config.format == LogFormat::Auto && std::env::var_os("JOURNAL_STREAM").is_some();
+    // Fails only when a log is there already.
+    let _ = match config.format {
+        LogFormat::Json => log.json().try_init(),
+        LogFormat::Auto if journal => log.without_time().event_format(Journal).try_init(),
+        LogFormat::Auto | LogFormat::Text => log.try_init(),
+    };
+}
+
+/// Lines for the journal: `<4>message field=value`.
+struct Journal;
+
+impl<S, N> FormatEvent<S, N> for Journal
+where
+    S: tracing::Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(&self, context: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &tracing::Event<'_>) -> std::fmt::Result {
+        let priority = match *event.metadata().level() {
+            tracing::Level::ERROR => 3,
+            tracing::Level::WARN => 4,
+            tracing::Level::INFO => 6,
+            tracing::Level::DEBUG | tracing::Level::TRACE => 7,
+        };
+        write!(writer, "<{priority}>")?;
+        context.field_format().format_fields(writer.by_ref(), event)?;
+        writeln!(writer)
+    }
 }
 
 /// What a self-metric is.
@@ -64,6 +110,7 @@ self_metrics! {
     BUILD_INFO = Gauge "statsd_relay_build_info", "Version of the relay; always 1.";
     START_TIME = Gauge "statsd_relay_start_time_seconds", "When the process started, unix seconds.";
     DATAGRAMS_RECEIVED = Counter "statsd_relay_datagrams_received_total", "Datagrams (or stream frames) read from sockets.";
+    DATAGRAMS_PARSED = Counter "statsd_relay_datagrams_parsed_total", "Datagrams whose lines were all read: received less empty and truncated.";
     DATAGRAMS_EMPTY = Counter "statsd_relay_datagrams_empty_total", "Datagrams of zero bytes.";
     DATAGRAMS_TRUNCATED = Counter "statsd_relay_datagrams_truncated_total", "Datagrams the kernel cut; their complete lines were kept.";
     DATAGRAMS_DENIED = Counter "statsd_relay_datagrams_denied_total", "Datagrams refused before parsing, by reason.";
@@ -76,7 +123,7 @@ self_metrics! {
     LINES_SHED = Counter "statsd_relay_lines_shed_total", "Well-formed lines dropped by a filter, a mapping or a limit.";
     LINES_TOLERATED = Counter "statsd_relay_lines_tolerated_total", "Lines accepted with a blemish, by kind.";
     SAMPLES = Counter "statsd_relay_samples_total", "Values recorded, by type.";
-    SAMPLES_STAMPED = Counter "statsd_relay_samples_stamped_total", "Values with a time of their own, which bypass aggregation, by result.";
+    SAMPLES_STAMPED = Counter "statsd_relay_samples_stamped_total", "Values with a time of their own, which bypass aggregation.";
     EVENTS = Counter "statsd_relay_events_total", "Events accepted, by alert type.";
     SERVICE_CHECKS = Counter "statsd_relay_service_checks_total", "Service checks accepted, by status.";
     CHECK_STATUS = Gauge "statsd_relay_check_status", "Last status of a configured check: 0 ok, 1 warning, 2 critical, 3 unknown.";
@@ -147,7 +194,13 @@ const SECONDS: [f64; 14] = [0.000_01, 0.000_05, 0.000_1, 0.000_5, 0.001, 0.005, 
 
 /// Access to the current values of all self-metrics.
 #[derive(Clone)]
-pub struct Telemetry(PrometheusHandle);
+pub struct Telemetry {
+    handle: PrometheusHandle,
+    /// Called before every reading: parts that count privately add up here.
+    publishers: Arc<RwLock<Vec<Publisher>>>,
+}
+
+type Publisher = Box<dyn Fn() + Send + Sync>;
 
 /// One self-metric as the exporter shows it.
 #[derive(Debug, Clone, PartialEq)]
@@ -180,14 +233,22 @@ impl Telemetry {
                         MetricKind::Histogram => recorder.describe_histogram(name, unit, metric.help.into()),
                     });
                 }
-                Telemetry(handle)
+                Telemetry { handle, publishers: Arc::default() }
             })
             .clone()
     }
 
+    /// Has `publish` called before every reading, so that what it counts is exact when it is shown.
+    pub fn before_reading(&self, publish: impl Fn() + Send + Sync + 'static) {
+        self.publishers.write().push(Box::new(publish));
+    }
+
     /// Every registered self-metric with its values now, sorted by name.
     pub fn families(&self) -> Vec<OwnFamily> {
-        let text = self.0.render();
+        for publish in self.publishers.read().iter() {
+            publish();
+        }
+        let text = self.handle.render();
         let mut families: Vec<OwnFamily> = Vec::new();
         let mut help = "";
         for line in text.lines() {

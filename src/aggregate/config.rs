@@ -9,7 +9,7 @@ use crate::model::units::duration;
 
 /// How samples become windows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "a mapping")]
 pub struct AggregateConfig {
     /// Window length, at least 1 s, aligned to the epoch.
     #[serde(with = "duration")]
@@ -29,7 +29,7 @@ impl Default for AggregateConfig {
 
 /// What series may cost.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "a mapping")]
 pub struct LimitsConfig {
     pub series: usize,
     pub series_per_metric: usize,

@@ -1,5 +1,18 @@
-//! The hot core: lanes, registry, standings, cut.
+//! The hot core. A receive thread owns its [`Lane`] (this window's gains), the cut thread owns the
+//! [`Cutter`] (totals and last values); the [`Registry`] of identities is what they share.
 
 mod config;
+mod counts;
+mod cut;
+mod distinct;
+mod lane;
+mod registry;
+mod schedule;
+mod standing;
 
 pub use config::{AggregateConfig, LimitsConfig, OnLimit};
+pub use counts::{Counts, Published};
+pub use cut::{Aggregator, Base, CutReport, Cutter, CutterOptions, Restored};
+pub use lane::{Gain, Handed, Lane, Logged};
+pub use registry::{Limit, Registry, Resolved};
+pub use schedule::Schedule;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Which rules are evaluated.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "a mapping")]
 pub struct RulesConfig {
     /// Globs of Prometheus rule files.
     pub files: Vec<String>,

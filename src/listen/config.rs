@@ -10,7 +10,7 @@ use crate::parse::Dialect;
 
 /// Where lines come from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "a mapping")]
 pub struct ListenConfig {
     pub udp: Vec<Endpoint>,
     pub unix_datagram: Vec<UnixEndpoint>,
@@ -64,7 +64,7 @@ impl Endpoint {
 
 /// A unix socket's path and mode.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a mapping")]
 pub struct UnixEndpoint {
     pub path: String,
     /// Octal, as a string: `"0722"`.

@@ -118,6 +118,11 @@ impl Series {
         std::str::from_utf8(bytes).unwrap_or_default()
     }
 
+    /// Whether both are handles to one allocation.
+    pub fn same(&self, other: &Series) -> bool {
+        std::ptr::eq(self.head(), other.head())
+    }
+
     /// The index the registry gave it. Unique among live series.
     pub fn slot(&self) -> u32 {
         self.head().slot

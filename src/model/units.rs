@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A number of bytes. Written `512`, `64KiB`, `4MiB`, `2GiB`, `25MB`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -151,8 +151,10 @@ pub mod optional_duration {
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
-        let text = Option::<String>::deserialize(deserializer)?;
-        text.map(|text| parse_duration(&text).map_err(D::Error::custom)).transpose()
+        // A value that does not fit fails inside its own deserialization, so that the error has its place.
+        #[derive(Deserialize)]
+        struct Present(#[serde(with = "duration")] Duration);
+        Ok(Option::<Present>::deserialize(deserializer)?.map(|present| present.0))
     }
 }
 

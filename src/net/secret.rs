@@ -1,10 +1,14 @@
 //! A value that is never shown: an API key, a token, a URL with a token in it.
 
 use std::fmt;
+use std::io::Read as _;
 use std::path::PathBuf;
 
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// What is read of a secret file; none is longer.
+const MAX_BYTES: u64 = 64 << 10;
 
 /// Where a secret comes from. Debug and Serialize show `<secret>` for a literal.
 #[derive(Clone, PartialEq)]
@@ -20,7 +24,11 @@ impl Secret {
     /// Reads the secret, trimmed. The error names the source, never the value.
     pub fn read(&self) -> Result<String, String> {
         let file = |path: PathBuf| {
-            std::fs::read_to_string(&path).map_err(|error| format!("cannot read the secret file {}: {error}", path.display()))
+            let mut text = String::new();
+            std::fs::File::open(&path)
+                .and_then(|file| file.take(MAX_BYTES).read_to_string(&mut text))
+                .map_err(|error| format!("cannot read the secret file {}: {error}", path.display()))?;
+            Ok::<_, String>(text)
         };
         let value = match self {
             Secret::File(path) => file(path.clone())?,

@@ -9,7 +9,7 @@ use crate::net::Secret;
 
 /// Who hears of alerts, in Alertmanager's words.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "a mapping")]
 pub struct NotifyConfig {
     pub route: Option<RouteConfig>,
     pub inhibit_rules: Vec<InhibitRule>,
@@ -19,7 +19,7 @@ pub struct NotifyConfig {
 
 /// One node of the route tree. Absent timings are inherited from the parent.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "a mapping")]
 pub struct RouteConfig {
     pub receiver: Option<String>,
     pub group_by: Option<Vec<String>>,
@@ -36,7 +36,7 @@ pub struct RouteConfig {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "a mapping")]
 pub struct InhibitRule {
     pub source_matchers: Vec<String>,
     pub target_matchers: Vec<String>,
@@ -45,7 +45,7 @@ pub struct InhibitRule {
 
 /// A receiver and the places it notifies.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a mapping")]
 pub struct ReceiverConfig {
     pub name: String,
     #[serde(default)]
@@ -65,7 +65,7 @@ pub struct ReceiverConfig {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a mapping")]
 pub struct WebhookConfig {
     /// A secret: tokens hide in paths.
     pub url: Secret,
@@ -81,7 +81,7 @@ fn yes() -> bool {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a mapping")]
 pub struct HeartbeatConfig {
     pub url: Secret,
     #[serde(with = "duration")]

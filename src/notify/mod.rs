@@ -1,5 +1,84 @@
-//! Alerts to people.
+//! Alerts to people: grouped, routed, told once, tried again.
 
 mod config;
+mod driver;
+mod group;
+mod inhibit;
+mod route;
+mod webhook;
+
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use tokio::task::JoinSet;
 
 pub use config::*;
+pub use driver::NotifyHandle;
+pub use group::{Notification, Reason};
+pub use webhook::Webhook;
+
+use crate::clock::Clock;
+use group::{Groups, Target};
+use inhibit::Inhibitions;
+use route::Route;
+
+/// Somewhere a notification goes. The driver owns grouping, retry and telemetry.
+pub trait Notify: Clone + Send + Sync + 'static {
+    const KIND: &'static str;
+    /// One attempt.
+    fn deliver(&self, notification: &Notification) -> impl Future<Output = Result<(), NotifyError>> + Send;
+}
+
+/// Why an attempt failed. Texts never show a URL's path.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotifyError {
+    /// Later may work; the receiver may have asked for a pause.
+    #[error("{why}")]
+    Retry { after: Option<Duration>, why: String },
+    /// The receiver will never take it.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// Checks `notify:` without reading secrets. Gives what is odd but works; the error names the key.
+pub fn check(config: &NotifyConfig) -> Result<Vec<String>, String> {
+    let tree = Route::tree(config)?;
+    Inhibitions::new(config)?;
+    for (at, receiver) in config.receivers.iter().enumerate() {
+        let kinds = [
+            ("slack", &receiver.slack),
+            ("pagerduty", &receiver.pagerduty),
+            ("datadog", &receiver.datadog),
+            ("sentry", &receiver.sentry),
+            ("email", &receiver.email),
+            ("exec", &receiver.exec),
+        ];
+        if let Some((kind, _)) = kinds.iter().find(|(_, entries)| !entries.is_empty()) {
+            return Err(format!("notify.receivers[{at}].{kind}: this version has no {kind} receiver; use webhook"));
+        }
+    }
+    if config.heartbeat.is_some() {
+        return Err("notify.heartbeat: this version sends no heartbeat".into());
+    }
+    let unheard = tree.is_none() && !config.receivers.is_empty();
+    Ok(if unheard { vec!["notify.receivers: without notify.route nobody is notified".to_string()] } else { Vec::new() })
+}
+
+/// Starts the notifier. Without a route nothing is ever sent. The error names the key.
+pub fn start(config: &NotifyConfig, external_url: String, clock: Clock, tasks: &mut JoinSet<()>) -> Result<NotifyHandle, String> {
+    check(config)?;
+    let Some(tree) = Route::tree(config)? else { return Ok(NotifyHandle::silent()) };
+    let (mut targets, mut webhooks) = (Vec::new(), Vec::new());
+    for (at, receiver) in config.receivers.iter().enumerate() {
+        driver::register(&receiver.name);
+        for (index, webhook) in receiver.webhook.iter().enumerate() {
+            let named = |error| format!("notify.receivers[{at}].webhook[{index}].url: {error}");
+            webhooks.push(Webhook::new(webhook, &external_url).map_err(named)?);
+            targets.push(Target { receiver: receiver.name.clone(), send_resolved: webhook.send_resolved });
+        }
+    }
+    let groups = Groups::new(tree, Inhibitions::new(config)?, targets);
+    Ok(driver::start(groups, webhooks, clock, tasks))
+}

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use crate::model::series::Spelling;
 use crate::model::{Check, Event};
 
+use super::number::number;
 use super::{ParseError, ToleratedSet};
 
 /// One line, or one sample of a multi-sample line.
@@ -31,7 +32,7 @@ pub struct Metric<'a> {
     pub values: Values<'a>,
     /// Effective sample rate in `[1e-6, 1]`; 1 when absent.
     pub rate: f64,
-    /// Unix seconds.
+    /// Unix seconds. On a type other than counter and gauge the line is `timestamp_ignored`.
     pub timestamp: Option<u64>,
     /// A gauge delta.
     pub relative: bool,
@@ -44,10 +45,23 @@ pub struct Metric<'a> {
 #[derive(Debug, Clone, Copy)]
 pub enum Values<'a> {
     One(f64),
-    /// Two or more, separated by colons; members may be empty or not finite, and are then skipped.
+    /// Separated by colons, at least one of them finite; members that are empty or not finite are skipped.
     Packed(&'a [u8]),
     /// A set's member.
     Member(&'a [u8]),
+}
+
+impl Values<'_> {
+    /// The finite numbers, in wire order; none for a set.
+    pub fn iter(&self) -> impl Iterator<Item = f64> {
+        let (one, pack) = match *self {
+            Values::One(value) => (Some(value), None),
+            Values::Packed(pack) => (None, Some(pack)),
+            Values::Member(_) => (None, None),
+        };
+        let members = pack.into_iter().flat_map(|pack| pack.split(|&byte| byte == b':'));
+        one.into_iter().chain(members.filter_map(number).filter(|value| value.is_finite()))
+    }
 }
 
 /// The canonical identity of a spelling.
@@ -57,7 +71,7 @@ pub struct Identity<'a> {
     pub name: Cow<'a, str>,
     /// Trimmed, distinct, sorted by bytes.
     pub tags: Vec<Cow<'a, str>>,
-    /// `tag_repaired` or `tag_dropped`.
+    /// `tag_repaired` or `tag_dropped`; never in strict mode, where such lines are refused.
     pub tolerated: ToleratedSet,
 }
 

@@ -8,7 +8,7 @@ use crate::model::units::duration;
 
 /// Something the relay asks "are you well?".
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a mapping")]
 pub struct CheckConfig {
     pub name: String,
     pub r#type: CheckType,

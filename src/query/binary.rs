@@ -78,8 +78,8 @@ impl Eval<'_> {
         // Below, `many` is the side that decides the result's labels; without grouping that is the left one.
         let swapped = matching.group == Some(Group::Right);
         let (mut many, one) = if swapped { (right, left) } else { (left, right) };
-        let (fill_many, fill_one) =
-            if swapped { (matching.fill_right, matching.fill_left) } else { (matching.fill_left, matching.fill_right) };
+        // As upstream has it, fill_left is for the side that decides the labels, also when that is the right one.
+        let (fill_many, fill_one) = (matching.fill_left, matching.fill_right);
         let mut ones: HashMap<Labels, &Element> = HashMap::with_capacity(one.len());
         for element in &one {
             let key = signature(matching, &element.labels);
@@ -111,24 +111,20 @@ impl Eval<'_> {
             };
             let (left, right) = if swapped { (&partner.value, &element.value) } else { (&element.value, &partner.value) };
             let (value, drop_name) = match self.apply(binary.op, byte, left, right) {
-                Outcome::Value(value) => (Some(value), element.drop_name),
-                Outcome::Compared(holds, _) if binary.returns_bool => (Some(SampleValue::Float(f64::from(u8::from(holds)))), true),
-                Outcome::Compared(true, value) => (Some(value), element.drop_name),
-                Outcome::Compared(false, _) => (None, false),
-                Outcome::Incompatible => continue,
+                Outcome::Value(value) => (value, element.drop_name),
+                Outcome::Compared(holds, _) if binary.returns_bool => (SampleValue::Float(f64::from(u8::from(holds))), true),
+                Outcome::Compared(true, value) => (value, element.drop_name),
+                Outcome::Compared(false, _) | Outcome::Incompatible => continue,
             };
             let labels = result_labels(binary, &element.labels, &partner.labels);
-            match (matching.group, value.is_some()) {
-                (None, _) if !seen.insert(key) => {
-                    let text = "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)";
-                    return Err(QueryError::execution(text));
-                }
-                (Some(_), true) if !seen.insert(labels.clone()) => {
-                    return Err(QueryError::execution("multiple matches for labels: grouping labels must ensure unique matches"));
-                }
-                _ => {}
+            if matching.group.is_none() && !seen.insert(key) {
+                let text = "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)";
+                return Err(QueryError::execution(text));
             }
-            out.extend(value.map(|value| Element { labels, drop_name, value }));
+            if matching.group.is_some() && !seen.insert(labels.clone()) {
+                return Err(QueryError::execution("multiple matches for labels: grouping labels must ensure unique matches"));
+            }
+            out.push(Element { labels, drop_name, value });
         }
         Ok(out)
     }

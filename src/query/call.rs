@@ -336,5 +336,5 @@ pub(super) fn step<'e>(eval: &'e Eval<'_>, _: &'e Call, _: i64) -> Called<'e> {
 }
 
 pub(super) fn range<'e>(eval: &'e Eval<'_>, _: &'e Call, _: i64) -> Called<'e> {
-    Ok(Val::Scalar((eval.end - eval.start) as f64 / 1_000.0))
+    Ok(Val::Scalar(eval.width() as f64 / 1_000.0))
 }

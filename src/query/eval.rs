@@ -55,8 +55,7 @@ pub(super) fn range(expr: &Expr, start: i64, end: i64, step: i64, data: &dyn Sel
     let eval = Eval::new(expr, (start, end, step), data, options)?;
     let mut rows: HashMap<Labels, usize> = HashMap::new();
     let mut series: Vec<SeriesSlice> = Vec::new();
-    let mut at = start;
-    while at <= end {
+    for at in steps(start, end, step) {
         let elements = match eval.eval(&expr.root, at)? {
             Val::Scalar(value) => vec![Element::float(Labels::default(), value)],
             Val::Vector(elements) => elements,
@@ -76,10 +75,14 @@ pub(super) fn range(expr: &Expr, start: i64, end: i64, step: i64, data: &dyn Sel
             }
             samples.push(Sample { at, value: element.value });
         }
-        at += step;
     }
     series.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
     Ok(eval.answer(Value::Matrix(series)))
+}
+
+/// `start`, `start + step`, ... up to `end`.
+pub(super) fn steps(start: i64, end: i64, step: i64) -> impl Iterator<Item = i64> {
+    std::iter::successors(Some(start), move |at| at.checked_add(step)).take_while(move |at| *at <= end)
 }
 
 fn distinct(elements: Vec<Element>, at: i64) -> Result<Vec<VectorSample>, QueryError> {
@@ -132,7 +135,8 @@ impl<'a> Eval<'a> {
         };
         eval.check_deadline()?;
         if start <= end {
-            let last = if step == 0 { start } else { start + (end - start) / step * step };
+            let last = if step == 0 { start } else { start + eval.width() / step * step };
+            eval.check_steps(eval.width() / step.max(1))?;
             eval.load(&expr.root, Times { first: start, last })?;
         }
         Ok(eval)
@@ -232,7 +236,20 @@ impl<'a> Eval<'a> {
     }
 
     fn any_length(&self, length: &Length) -> Result<i64, QueryError> {
-        length.ms(self.step, self.end - self.start).ok_or_else(|| QueryError::execution("duration out of range"))
+        length.ms(self.step, self.width()).ok_or_else(|| QueryError::execution("duration out of range"))
+    }
+
+    /// From the first to the last step of the query, milliseconds.
+    pub(super) fn width(&self) -> i64 {
+        self.end.saturating_sub(self.start)
+    }
+
+    /// Steps cost time even where they find nothing, so they share the bound of samples.
+    pub(super) fn check_steps(&self, steps: i64) -> Result<(), QueryError> {
+        match usize::try_from(steps) {
+            Ok(steps) if steps <= self.options.max_samples => Ok(()),
+            _ => Err(crate::model::SelectError::TooManySamples(self.options.max_samples).into()),
+        }
     }
 
     pub(super) fn warn(&self, byte: usize, message: impl std::fmt::Display) {

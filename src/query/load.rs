@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::ast::*;
 use super::element::{Element, Source, Val};
 use super::error::QueryError;
-use super::eval::Eval;
+use super::eval::{DUPLICATE, Eval, steps};
 use crate::model::{Labels, Sample, SampleValue, TimeRange};
 
 /// Evaluation times from `first` to `last`, unix milliseconds.
@@ -73,16 +73,16 @@ impl Eval<'_> {
         };
         let after = self.shifted(&subquery.shift, times.first)?.saturating_sub(self.length(&subquery.range)?);
         let last = self.shifted(&subquery.shift, times.last)?;
-        let first = (after.div_euclid(step) + 1) * step;
+        let first = after.div_euclid(step).saturating_add(1).saturating_mul(step);
         if first > last {
             self.fill(subquery.source, Vec::new());
             return Ok(());
         }
+        self.check_steps(last.saturating_sub(first) / step)?;
         self.load(&subquery.inner, Times { first, last })?;
         let mut rows: HashMap<(Labels, bool), usize> = HashMap::new();
         let mut sources: Vec<Source> = Vec::new();
-        let mut at = first;
-        while at <= last {
+        for at in steps(first, last, step) {
             self.check_deadline()?;
             let Val::Vector(elements) = self.eval(&subquery.inner, at)? else { break };
             self.count_samples(elements.len())?;
@@ -93,11 +93,10 @@ impl Eval<'_> {
                 });
                 let samples = &mut sources[row].samples;
                 if samples.last().is_some_and(|sample| sample.at == at) {
-                    return Err(QueryError::execution(super::eval::DUPLICATE));
+                    return Err(QueryError::execution(DUPLICATE));
                 }
                 samples.push(Sample { at, value });
             }
-            at += step;
         }
         self.fill(subquery.source, sources);
         Ok(())

@@ -25,6 +25,8 @@ mod print;
 mod rate;
 mod selector;
 mod sum;
+#[cfg(test)]
+mod tests;
 
 use std::time::{Duration, Instant};
 

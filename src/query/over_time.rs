@@ -253,9 +253,9 @@ pub(super) fn double_exponential_smoothing(over: &Over<'_, '_>, span: &Span<'_>)
     }
     let mut level = floats[0].1;
     let mut trend = floats[1].1 - floats[0].1;
-    for (at, &(_, value)) in floats.iter().enumerate().skip(1) {
+    for &(_, value) in &floats[1..] {
         let before = level;
-        level = smoothing * value + (1.0 - smoothing) * (before + if at == 1 { trend } else { trend });
+        level = smoothing * value + (1.0 - smoothing) * (before + trend);
         trend = trending * (level - before) + (1.0 - trending) * trend;
     }
     float(level)

@@ -34,7 +34,7 @@ fn extrapolated(over: &Over<'_, '_>, span: &Span<'_>, counter: bool, per_second:
     }
     // A counter born in the range stood at zero then; for one born before, zero was out of sight.
     let first = span.samples.first()?;
-    let born = span.born.filter(|&born| counter && born > span.start && born < first.at);
+    let born = span.born.filter(|&born| counter && span.start <= born && born < first.at);
     let points = span.samples.len() + usize::from(born.is_some());
     if points < 2 {
         return None;

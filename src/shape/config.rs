@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// What happens to names and tags before aggregation.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "a mapping")]
 pub struct ShapeConfig {
     /// Prefix for names; never applied to names starting `datadog.`.
     pub namespace: String,
@@ -30,7 +30,7 @@ pub enum Unmapped {
 
 /// One filter: exactly one of its keys is set.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "a mapping")]
 pub struct FilterConfig {
     pub drop: Option<MatchConfig>,
     pub tags: Option<TagFilter>,
@@ -39,7 +39,7 @@ pub struct FilterConfig {
 
 /// Which metrics: every key that is set must hold.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "a mapping")]
 pub struct MatchConfig {
     /// Globs over the whole name; `*` crosses dots.
     pub name: Vec<String>,
@@ -51,7 +51,7 @@ pub struct MatchConfig {
 
 /// Edits tags.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "a mapping")]
 pub struct TagFilter {
     pub r#match: MatchConfig,
     pub drop: Vec<String>,
@@ -62,7 +62,7 @@ pub struct TagFilter {
 
 /// Multiplies values.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a mapping")]
 pub struct ScaleFilter {
     pub r#match: MatchConfig,
     pub by: f64,

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::encode::Compression;
+pub use crate::encode::datadog::{CounterForm, HistogramAggregate};
 use crate::model::ByteSize;
 use crate::model::units::{duration, optional_duration};
 use crate::net::Secret;
@@ -13,7 +15,7 @@ use crate::shape::MatchConfig;
 
 /// A sink. Keys that its type does not have stay `None`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a mapping")]
 pub struct SinkConfig {
     pub name: String,
     pub r#type: SinkType,
@@ -71,36 +73,6 @@ pub enum SinkType {
     Statsd,
 }
 
-/// Datadog's type for counters.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum CounterForm {
-    #[default]
-    Rate,
-    Count,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum HistogramAggregate {
-    Max,
-    Min,
-    Median,
-    Avg,
-    Sum,
-    Count,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Compression {
-    #[default]
-    Zstd,
-    Deflate,
-    Gzip,
-    None,
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ForwardMode {
@@ -116,14 +88,14 @@ pub enum OnDown {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a mapping")]
 pub struct AdditionalEndpoint {
     pub url: String,
     pub api_key: Secret,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a mapping")]
 pub struct BasicAuth {
     pub username: String,
     pub password: Secret,
@@ -131,7 +103,7 @@ pub struct BasicAuth {
 
 /// What waits while the other side cannot take it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "a mapping")]
 pub struct QueueConfig {
     pub memory: ByteSize,
     pub disk: ByteSize,

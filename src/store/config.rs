@@ -9,7 +9,7 @@ use crate::model::units::duration;
 
 /// The local store.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "a mapping")]
 pub struct StoreConfig {
     pub enabled: bool,
     pub tiers: Vec<Tier>,
@@ -32,7 +32,7 @@ impl Default for StoreConfig {
 
 /// One resolution and how long it is kept.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a mapping")]
 pub struct Tier {
     /// `raw`, `1m` or `1h`.
     pub step: String,

@@ -1,5 +1,290 @@
 //! The local store: one redb file and a head in memory.
+//!
+//! [`Store`] is the side that reads and takes windows in, [`Writer`] the one that makes them durable. The
+//! file's format is in `docs/format.md`.
 
+mod bytes;
+mod catalog;
+mod chunk;
 mod config;
+mod disk;
+mod error;
+mod floats;
+mod frame;
+mod head;
+mod history;
+mod index;
+mod journal;
+mod queue;
+mod recall;
+mod replay;
+mod role;
+mod select;
+mod shelf;
+mod sketch;
+#[cfg(test)]
+mod tests;
+mod timeline;
+mod writer;
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::{Mutex, RwLock};
+use redb::{Database, ReadableDatabase};
 
 pub use config::{StoreConfig, Tier};
+pub use error::StoreError;
+pub use journal::Note;
+pub use writer::{Committed, Writer};
+
+use head::{Head, Taken, WINDOWED};
+use history::Point;
+use role::Role;
+use shelf::{Known, Track};
+
+use crate::model::{Kind, Recent, Recorded, TimeRange, Window};
+use crate::telemetry::WINDOWS_STORE_FAILED;
+
+/// The reading side, cheap to clone. Implements [`crate::model::Select`].
+#[derive(Clone)]
+pub struct Store(Arc<Shared>);
+
+struct Shared {
+    path: PathBuf,
+    /// Held for as long as anyone uses the store.
+    _lock: File,
+    opener: disk::Opener,
+    /// `None` while the disk is sick.
+    database: RwLock<Option<Arc<Database>>>,
+    head: RwLock<Head>,
+    /// States to write with the next commit.
+    alerts: Mutex<Option<Arc<writer::Alerts>>>,
+    interval: i64,
+    percentiles: Vec<f64>,
+    persist_totals: bool,
+}
+
+impl Shared {
+    fn bytes(&self) -> u64 {
+        disk::allocated(&self.path)
+    }
+}
+
+/// A series that was live at the last window.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Restored {
+    pub name: String,
+    pub prom_name: String,
+    pub kind: Kind,
+    /// Canonical: trimmed, distinct, sorted.
+    pub tags: Vec<String>,
+    pub base: Base,
+    /// Windows since it received something.
+    pub age: u16,
+}
+
+/// What a series goes on from.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Base {
+    /// A counter's running total.
+    pub total: f64,
+    /// A gauge's last value.
+    pub gauge: Option<f64>,
+    /// A timer's running count and sum, in the unit of outputs.
+    pub count: f64,
+    pub sum: f64,
+    /// Start of the window of its birth, unix milliseconds.
+    pub created_ms: i64,
+}
+
+/// Alert states by rule fingerprint and labels fingerprint, as the rule engine spells them.
+pub type AlertRows = Vec<((u64, u64), Vec<u8>)>;
+
+impl Store {
+    /// Takes the data directory's lock, opens or creates the file and reads the last hour back.
+    ///
+    /// A file that is newer, foreign or damaged is refused and left as it is.
+    pub fn open(
+        dir: &Path,
+        config: &StoreConfig,
+        interval: Duration,
+        percentiles: &[f64],
+        now_ms: i64,
+    ) -> Result<(Store, Writer), StoreError> {
+        Store::open_with(disk::real_opener(), dir, config, interval, percentiles, now_ms)
+    }
+
+    fn open_with(
+        opener: disk::Opener,
+        dir: &Path,
+        config: &StoreConfig,
+        interval: Duration,
+        percentiles: &[f64],
+        now_ms: i64,
+    ) -> Result<(Store, Writer), StoreError> {
+        let lock = disk::lock(dir)?;
+        let path = dir.join("relay.tsdb");
+        let database = disk::open(&path, &opener, now_ms)?;
+        let interval = interval.as_millis().max(1) as i64;
+        let replayed = replay::replay(&database, interval).map_err(|error| StoreError::database(&path, error))?;
+        if let Some(first) = replayed.damage.first() {
+            tracing::error!(path = %path.display(), damaged = replayed.damage.len(), first, "the store is damaged; the rest was read");
+        }
+        tracing::info!(path = %path.display(), series = replayed.head.live(), last_window = replayed.head.last_window, "store opened");
+        let shared = Arc::new(Shared {
+            path,
+            _lock: lock,
+            opener,
+            database: RwLock::new(Some(Arc::new(database))),
+            head: RwLock::new(replayed.head),
+            alerts: Mutex::new(None),
+            interval,
+            percentiles: percentiles.to_vec(),
+            persist_totals: config.persist_totals,
+        });
+        let keep = config.tiers.iter().find(|tier| tier.step == "raw").map_or(Duration::MAX, |tier| tier.keep);
+        let keep = i64::try_from(keep.as_millis()).unwrap_or(i64::MAX / 2);
+        let writer = Writer::new(shared.clone(), keep, config.max_size.0)?;
+        Ok((Store(shared), writer))
+    }
+
+    /// End of the last window taken in or read back, unix milliseconds.
+    pub fn last_window(&self) -> Option<i64> {
+        self.0.head.read().last_window
+    }
+
+    /// What was live at the last window, by the first appearance of its name, then of its own.
+    pub fn live(&self) -> Vec<Restored> {
+        let head = self.0.head.read();
+        let mut live = Vec::new();
+        for role in WINDOWED {
+            for known in head.shelf(role).known.iter().filter(|known| known.is_live()) {
+                if let (Some(series), Some(name)) = (&known.series, head.names.all.get(known.name as usize)) {
+                    let restored = Restored {
+                        name: name.name.to_string(),
+                        prom_name: name.prom_name.to_string(),
+                        kind: name.kind,
+                        tags: series.tags().map(str::to_string).collect(),
+                        base: self.base_of(known, name.kind),
+                        age: head.age(known),
+                    };
+                    live.push((known.name, restored));
+                }
+            }
+        }
+        live.sort_by_key(|(name, _)| *name);
+        live.into_iter().map(|(_, restored)| restored).collect()
+    }
+
+    /// What a series that is born or returns goes on from, if the store knows it. Never touches the disk.
+    pub fn base(&self, kind: Kind, name: &str, tags: &mut dyn Iterator<Item = &str>) -> Option<Base> {
+        let tags: Vec<&str> = tags.collect();
+        self.known(kind, name, &tags, |known| self.base_of(known, kind))
+    }
+
+    /// The recent sketches of a timer, for its summary.
+    pub fn recent(&self, kind: Kind, name: &str, tags: &mut dyn Iterator<Item = &str>) -> Option<Recent> {
+        let tags: Vec<&str> = tags.collect();
+        let (track, windows) = self.known(kind, name, &tags, |known| known.track.clone()).zip(Some(self.0.head.read().windows.clone()))?;
+        let mut recent = Recent::default();
+        track.points(&windows, |at, point| {
+            if let Point::Sample { window: Some(window), .. } = point {
+                recent.add((at - 1).div_euclid(self.0.interval) * self.0.interval, &window);
+            }
+        });
+        Some(recent).filter(|recent| !recent.is_empty())
+    }
+
+    fn known<T>(&self, kind: Kind, name: &str, tags: &[&str], see: impl FnOnce(&Known) -> T) -> Option<T> {
+        let head = self.0.head.read();
+        let place = head.find(Role::of(kind), head.names.get(kind, name)?, tags.iter().copied())?;
+        head.shelf(Role::of(kind)).known.get(place).map(see)
+    }
+
+    fn base_of(&self, known: &Known, kind: Kind) -> Base {
+        let mut base = Base { created_ms: known.created, ..Base::default() };
+        match &known.track {
+            Track::Sketches(sketched) if self.0.persist_totals => (base.count, base.sum) = (sketched.ever.count, sketched.ever.sum),
+            Track::Floats { .. } if kind == Kind::Counter && self.0.persist_totals => base.total = known.value,
+            Track::Floats { .. } if kind == Kind::Gauge => base.gauge = Some(known.value),
+            _ => {}
+        }
+        base
+    }
+
+    /// `(name, kind, Prometheus name)` of every family ever seen, oldest first.
+    pub fn names(&self) -> Vec<(String, Kind, String)> {
+        let head = self.0.head.read();
+        head.names.all.iter().map(|name| (name.name.to_string(), name.kind, name.prom_name.to_string())).collect()
+    }
+
+    /// Takes a closed window into memory; queries see it at once, the next commit makes it durable.
+    pub fn append(&self, window: &Window) {
+        let failed = match self.0.head.write().append(window) {
+            Taken::Queued => return,
+            Taken::Lost => "queue_full",
+            Taken::Late => "late",
+        };
+        WINDOWS_STORE_FAILED.counter(&[("reason", failed)]).increment(1);
+        tracing::warn!(window = window.end, reason = failed, "the store cannot keep a window");
+    }
+
+    /// Takes samples that have labels of their own; visible at once, durable with the next commit. Times of
+    /// one series ascend; a sample that does not is dropped and logged.
+    pub fn record(&self, at_ms: i64, samples: &[Recorded]) {
+        let (late, queued) = self.0.head.write().record(at_ms, samples);
+        if late > 0 || !queued {
+            tracing::warn!(at = at_ms, late, queued, "the store cannot keep recorded samples");
+        }
+    }
+
+    /// Replaces all alert states, with the next commit.
+    pub fn save_alerts(&self, states: AlertRows) {
+        *self.0.alerts.lock() = Some(Arc::new(states));
+    }
+
+    /// The alert states last committed.
+    pub fn alerts(&self) -> Result<AlertRows, StoreError> {
+        let mut states = AlertRows::new();
+        self.read(|read| {
+            for row in read.open_table(disk::ALERTS)?.range::<(u64, u64)>(..)? {
+                let (key, state) = row?;
+                states.push((key.value(), state.value().to_vec()));
+            }
+            Ok(())
+        })?;
+        Ok(states)
+    }
+
+    /// Committed events and checks that arrived in the range, with unix milliseconds, at most `limit` from
+    /// the newest back.
+    pub fn notes(&self, range: TimeRange, limit: usize) -> Result<Vec<(i64, Note)>, StoreError> {
+        let mut notes = Vec::new();
+        let keys = ((range.start + 1).max(0) as u64, 0)..=(range.end.max(0) as u64, u32::MAX);
+        self.read(|read| {
+            for row in read.open_table(disk::EVENTS)?.range(keys)?.rev().take(limit) {
+                let (key, note) = row?;
+                notes.extend(journal::read_note(note.value()).map(|note| (key.value().0 as i64, note)));
+            }
+            Ok(())
+        })?;
+        Ok(notes)
+    }
+
+    fn read(&self, look: impl FnOnce(&redb::ReadTransaction) -> Result<(), redb::Error>) -> Result<(), StoreError> {
+        let failed = |error: redb::Error| StoreError::database(&self.0.path, error);
+        let Some(database) = self.0.database.read().clone() else {
+            let source = std::io::Error::other("the file is not open");
+            return Err(StoreError::Io { path: self.0.path.clone(), source });
+        };
+        database.begin_read().map_err(|error| failed(error.into())).and_then(|read| look(&read).map_err(failed))
+    }
+
+    /// Disk blocks allocated to the file, in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.0.bytes()
+    }
+}

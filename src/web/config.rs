@@ -8,7 +8,7 @@ use crate::net::Secret;
 
 /// The HTTP server.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "a mapping")]
 pub struct HttpConfig {
     pub listen: Vec<String>,
     /// A Prometheus web-config file.
@@ -26,7 +26,7 @@ impl Default for HttpConfig {
 
 /// The scrape page.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "a mapping")]
 pub struct ScrapeConfig {
     pub path: String,
     pub timers: TimerForm,

@@ -5,7 +5,7 @@ use statsd_relay::model::{ExpHist, SampleValue};
 use crate::series::Point;
 
 /// Relative 1e-6; NaN equals NaN.
-pub fn same_float(a: f64, b: f64) -> bool {
+pub(crate) fn same_float(a: f64, b: f64) -> bool {
     if a.is_nan() || b.is_nan() {
         return a.is_nan() && b.is_nan();
     }
@@ -19,7 +19,7 @@ pub fn same_float(a: f64, b: f64) -> bool {
     difference / sum.min(f64::MAX) < 1e-6
 }
 
-pub fn same(expected: &Point, found: &SampleValue) -> bool {
+pub(crate) fn same(expected: &Point, found: &SampleValue) -> bool {
     match (expected, found) {
         (Point::Value(SampleValue::Float(a)), SampleValue::Float(b)) => same_float(*a, *b),
         (Point::Value(SampleValue::Histogram(a)), SampleValue::Histogram(b)) => same_histogram(a, b),

@@ -11,10 +11,10 @@ use crate::series::{self, Point};
 
 /// What a file gave.
 #[derive(Default)]
-pub struct Report {
-    pub total: usize,
+pub(crate) struct Report {
+    pub(crate) total: usize,
     /// Each begins with the line of its evaluation.
-    pub failures: Vec<String>,
+    pub(crate) failures: Vec<String>,
 }
 
 /// Everything loaded so far.
@@ -91,7 +91,7 @@ impl Expected {
     }
 }
 
-pub fn run(file: &Path) -> Report {
+pub(crate) fn run(file: &Path) -> Report {
     let text = std::fs::read_to_string(file).expect("a readable file");
     let lines: Vec<&str> = text.lines().map(|line| line.trim()).map(|line| if line.starts_with('#') { "" } else { line }).collect();
     let (mut storage, mut report, mut at) = (Storage::default(), Report::default(), 0);

@@ -7,15 +7,15 @@ use statsd_relay::model::{ExpHist, Labels, SampleValue};
 
 /// One value of a series line.
 #[derive(Clone, Debug)]
-pub enum Point {
+pub(crate) enum Point {
     None,
     Value(SampleValue),
     /// A histogram that the store's model cannot hold; equal to nothing.
-    Foreign(String),
+    Foreign,
 }
 
 /// A duration such as `1h30m`, or `0`; milliseconds.
-pub fn duration(text: &str) -> Result<i64, String> {
+pub(crate) fn duration(text: &str) -> Result<i64, String> {
     let mut total = 0;
     let mut rest = text;
     let (negative, after) = rest.strip_prefix('-').map_or((false, rest), |after| (true, after));
@@ -43,7 +43,7 @@ pub fn duration(text: &str) -> Result<i64, String> {
 }
 
 /// Labels and values of a line; `None` when it holds no series.
-pub fn line(text: &str) -> Result<Option<(Labels, Vec<Point>)>, String> {
+pub(crate) fn line(text: &str) -> Result<Option<(Labels, Vec<Point>)>, String> {
     let name_end = text.find(|c: char| c == '{' || c.is_whitespace()).unwrap_or(text.len());
     let name = &text[..name_end];
     let is_name = !name.is_empty()
@@ -80,12 +80,12 @@ fn labels<'a>(inner: &'a str, pairs: &mut Vec<(String, String)>) -> Result<&'a s
     Ok(&rest[1..])
 }
 
-pub fn unescaped(text: &str) -> String {
+pub(crate) fn unescaped(text: &str) -> String {
     text.replace("\\n", "\n").replace("\\\"", "\"").replace("\\\\", "\\")
 }
 
 /// A number as the notation writes it.
-pub fn number(text: &str) -> Option<f64> {
+pub(crate) fn number(text: &str) -> Option<f64> {
     let lower = text.to_ascii_lowercase();
     let (negative, digits) = match lower.strip_prefix('-') {
         Some(rest) => (true, rest),
@@ -98,7 +98,7 @@ pub fn number(text: &str) -> Option<f64> {
     Some(if negative { -value } else { value })
 }
 
-pub fn values(text: &str) -> Result<Vec<Point>, String> {
+pub(crate) fn values(text: &str) -> Result<Vec<Point>, String> {
     static FLOATS: LazyLock<Regex> = LazyLock::new(|| {
         const NUMBER: &str = r"(?i:inf|nan|(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)";
         Regex::new(&format!(r"^([+-]?{NUMBER})(?:([+-]{NUMBER}))?x(\d+)$")).expect("a regex")
@@ -162,7 +162,7 @@ fn histograms(item: &str, points: &mut Vec<Point>) -> Result<(), String> {
     };
     let is_foreign_step = found.get(3).is_some() && step.is_none();
     let Some(mut value) = histogram(&found[1])?.filter(|_| !is_foreign_step) else {
-        points.extend(std::iter::repeat_n(Point::Foreign(item.to_string()), times + 1));
+        points.extend(std::iter::repeat_n(Point::Foreign, times + 1));
         return Ok(());
     };
     let step = step.map(|step| if found.get(2).is_some_and(|sign| sign.as_str() == "-") { scaled(&step, -1.0) } else { step });

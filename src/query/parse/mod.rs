@@ -1,12 +1,15 @@
 //! Tokens to a checked tree: recursive descent, precedence climbing for operators.
 
+mod cursor;
+mod length;
+mod selector;
+
 use std::ops::Range;
 
 use super::ast::*;
 use super::error::QueryError;
 use super::lex::{Spanned, Token, lex};
-use super::{check, functions, selector};
-use crate::model::Matcher;
+use super::{check, functions};
 
 /// Longest text that is read.
 const MAX_LENGTH: usize = 64 * 1024;
@@ -343,67 +346,6 @@ impl Parser<'_> {
         }
     }
 
-    fn selector(&mut self, name: Option<String>, start: usize) -> Parsed<Node> {
-        let mut selector = Selector { source: self.sources, matchers: Vec::new(), shift: Shift::default(), name: None };
-        self.sources += 1;
-        let mut quoted = None;
-        if self.is_sign("{") {
-            self.at += 1;
-            while !self.is_sign("}") {
-                self.matcher(&mut selector.matchers, &mut quoted)?;
-                if !self.is_sign(",") {
-                    break;
-                }
-                self.at += 1;
-            }
-            self.expect("}", "in label matching")?;
-        }
-        let span = start..self.previous_end();
-        if let (Some(name), Some(quoted)) = (&name, &quoted) {
-            return Err(QueryError::parse(self.text, span, format_args!("metric name must not be set twice: {name:?} or {quoted:?}")));
-        }
-        selector.name = name.or(quoted);
-        if let Some(name) = &selector.name {
-            if let Some(other) = selector.matchers.iter().find(|matcher| matcher.name == crate::model::labels::NAME) {
-                let message = format!("metric name must not be set twice: {name:?} or {:?}", other.value);
-                return Err(QueryError::parse(self.text, span, message));
-            }
-            selector.matchers.insert(0, selector::named(name));
-        }
-        if selector.matchers.iter().all(|matcher| matcher.matches("")) {
-            return Err(QueryError::parse(self.text, span, "vector selector must contain at least one non-empty matcher"));
-        }
-        self.node(NodeKind::Selector(selector), span, 0)
-    }
-
-    fn matcher(&mut self, matchers: &mut Vec<Matcher>, quoted: &mut Option<String>) -> Parsed<()> {
-        const CONTEXT: &str = "in label matching";
-        let (label, is_text) = match self.next() {
-            Token::Word(label) if !label.contains(':') => (label, false),
-            Token::Text(label) => (label, true),
-            _ => {
-                self.at -= 1;
-                return Err(self.unexpected(CONTEXT, "identifier or \"}\""));
-            }
-        };
-        let label_at = self.at - 1;
-        let Token::Sign(op @ ("=" | "!=" | "=~" | "!~")) = *self.peek() else {
-            if is_text && quoted.is_none() && (self.is_sign(",") || self.is_sign("}")) {
-                *quoted = Some(label);
-                return Ok(());
-            }
-            return Err(self.unexpected(CONTEXT, "label matching operator"));
-        };
-        self.at += 1;
-        let Token::Text(value) = self.next() else {
-            self.at -= 1;
-            return Err(self.unexpected(CONTEXT, "string"));
-        };
-        let span = self.tokens[label_at].span.start..self.previous_end();
-        matchers.push(selector::matcher(label, op, value).map_err(|why| QueryError::parse(self.text, span, why))?);
-        Ok(())
-    }
-
     fn brackets(&mut self, inner: Node) -> Parsed<Node> {
         self.at += 1;
         let range_at = self.span();
@@ -436,117 +378,6 @@ impl Parser<'_> {
         self.node(NodeKind::Subquery(Box::new(subquery)), span, height)
     }
 
-    fn positive(&self, length: &Length, span: Range<usize>) -> Parsed<()> {
-        match length.ms(0, 0) {
-            _ if !length.is_fixed() => Ok(()),
-            Some(ms) if ms > 0 => Ok(()),
-            Some(_) => Err(QueryError::parse(self.text, span, "duration must be greater than 0")),
-            None => Err(QueryError::parse(self.text, span, "duration out of range")),
-        }
-    }
-
-    /// A length with operators that bind at least as tightly as `floor`.
-    fn length(&mut self, floor: u8) -> Parsed<Length> {
-        self.deeper(|parser| {
-            let mut left = parser.signed_length()?;
-            loop {
-                let (op, precedence) = match parser.peek() {
-                    Token::Sign("+") => (LengthOp::Add, 1),
-                    Token::Sign("-") => (LengthOp::Sub, 1),
-                    Token::Sign("*") => (LengthOp::Mul, 2),
-                    Token::Sign("/") => (LengthOp::Div, 2),
-                    Token::Sign("%") => (LengthOp::Mod, 2),
-                    Token::Sign("^") => (LengthOp::Pow, 3),
-                    _ => return Ok(left),
-                };
-                if precedence < floor {
-                    return Ok(left);
-                }
-                parser.length_ops += 1;
-                if parser.length_ops > MAX_LENGTH_OPS {
-                    return Err(parser.too_deep());
-                }
-                parser.at += 1;
-                let right = parser.length(precedence + u8::from(op != LengthOp::Pow))?;
-                left = Length::Pair(op, Box::new(left), Box::new(right));
-            }
-        })
-    }
-
-    fn signed_length(&mut self) -> Parsed<Length> {
-        match self.peek() {
-            Token::Sign("-") => {
-                self.at += 1;
-                let inner = self.deeper(Self::signed_length)?;
-                Ok(match inner {
-                    Length::Fixed(seconds) => Length::Fixed(-seconds),
-                    other => Length::Negative(Box::new(other)),
-                })
-            }
-            Token::Sign("+") => {
-                self.at += 1;
-                self.deeper(Self::signed_length)
-            }
-            _ => self.single_length(),
-        }
-    }
-
-    fn single_length(&mut self) -> Parsed<Length> {
-        match self.next() {
-            Token::Number(seconds) | Token::Duration(seconds) if seconds.is_finite() => Ok(Length::Fixed(seconds)),
-            Token::Sign("(") => {
-                let inner = self.length(0)?;
-                self.expect(")", "in duration expression")?;
-                Ok(Length::Paren(Box::new(inner)))
-            }
-            Token::Word(word) => match word.to_ascii_lowercase().as_str() {
-                "step" => self.no_arguments().map(|()| Length::Step),
-                "range" => self.no_arguments().map(|()| Length::Range),
-                "min_of" => self.two_lengths(LengthOp::Min),
-                "max_of" => self.two_lengths(LengthOp::Max),
-                _ => {
-                    self.at -= 1;
-                    Err(self.unexpected("in duration expression", "number, duration, step(), range(), min_of() or max_of()"))
-                }
-            },
-            _ => {
-                self.at -= 1;
-                Err(self.unexpected("in duration expression", "number, duration, step(), range(), min_of() or max_of()"))
-            }
-        }
-    }
-
-    fn two_lengths(&mut self, op: LengthOp) -> Parsed<Length> {
-        self.expect("(", "in duration expression")?;
-        let left = self.length(0)?;
-        self.expect(",", "in duration expression")?;
-        let right = self.length(0)?;
-        self.expect(")", "in duration expression")?;
-        Ok(Length::Pair(op, Box::new(left), Box::new(right)))
-    }
-
-    fn no_arguments(&mut self) -> Parsed<()> {
-        self.expect("(", "in duration expression")?;
-        self.expect(")", "in duration expression")
-    }
-
-    /// What follows `@`.
-    fn time(&mut self) -> Parsed<At> {
-        for (word, at) in [("start", At::Start), ("end", At::End)] {
-            if self.is_word(word) {
-                self.at += 1;
-                self.no_arguments()?;
-                return Ok(at);
-            }
-        }
-        let span = self.span();
-        let ms = (self.signed_number()? * 1_000.0).round();
-        if !ms.is_finite() || ms.abs() >= 9e15 {
-            return Err(QueryError::parse(self.text, span, format_args!("timestamp out of bounds for @ modifier: {}", ms / 1_000.0)));
-        }
-        Ok(At::Time(ms as i64))
-    }
-
     fn node(&self, kind: NodeKind, span: Range<usize>, below: usize) -> Parsed<Node> {
         if below >= MAX_DEPTH {
             return Err(self.too_deep());
@@ -566,62 +397,5 @@ impl Parser<'_> {
 
     fn too_deep(&self) -> QueryError {
         QueryError::parse(self.text, self.span(), format_args!("the expression is nested more than {MAX_DEPTH} levels deep"))
-    }
-
-    fn peek(&self) -> &Token {
-        &self.tokens[self.at].token
-    }
-
-    fn span(&self) -> Range<usize> {
-        self.tokens[self.at].span.clone()
-    }
-
-    fn here(&self) -> &str {
-        &self.text[self.span()]
-    }
-
-    fn previous_end(&self) -> usize {
-        self.tokens[self.at.saturating_sub(1)].span.end
-    }
-
-    /// Takes a token; a caller that refuses it steps back. The end is never passed.
-    fn next(&mut self) -> Token {
-        let token = self.peek().clone();
-        if token == Token::End {
-            self.tokens.push(Spanned { token: Token::End, span: self.text.len()..self.text.len() });
-        }
-        self.at += 1;
-        token
-    }
-
-    fn is_sign(&self, sign: &str) -> bool {
-        matches!(self.peek(), Token::Sign(have) if *have == sign)
-    }
-
-    fn is_word(&self, word: &str) -> bool {
-        matches!(self.peek(), Token::Word(have) if have.eq_ignore_ascii_case(word))
-    }
-
-    fn expect(&mut self, sign: &'static str, context: &str) -> Parsed<()> {
-        if !self.is_sign(sign) {
-            return Err(self.unexpected(context, &format!("{sign:?}")));
-        }
-        self.at += 1;
-        Ok(())
-    }
-
-    fn unexpected(&self, context: &str, expected: &str) -> QueryError {
-        let found = match self.peek() {
-            Token::End => "end of input".to_string(),
-            _ => format!("{:?}", self.here()),
-        };
-        let mut message = format!("unexpected {found}");
-        if !context.is_empty() {
-            message.push_str(&format!(" {context}"));
-        }
-        if !expected.is_empty() {
-            message.push_str(&format!(", expected {expected}"));
-        }
-        QueryError::parse(self.text, self.span(), message)
     }
 }

@@ -1,0 +1,568 @@
+//! The cutter: adds what lanes hand over to the standings, and closes windows.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::time::Duration;
+
+use parking_lot::{Mutex, RwLock};
+
+use super::lane::Logged;
+use super::standing::{Body, Fold, Standing};
+use super::{Handed, Lane, LimitsConfig, Published, Registry};
+use crate::model::sketch::saturate;
+use crate::model::{Check, Column, Event, Family, Kind, Recorded, Series, Stamped, Window, labels};
+use crate::parse::ParseError;
+
+/// Hand-overs that may wait for the cutter; then lanes wait, and the kernel's buffer is the queue.
+const INBOX_MAX: usize = 64;
+
+/// What lanes, cutter and pages share.
+pub struct Aggregator {
+    pub registry: Registry,
+    /// The open window. Counts up; only the cutter writes it.
+    window: AtomicU32,
+    /// Orders batches over all lanes.
+    tickets: AtomicU64,
+    lanes: RwLock<Vec<Listed>>,
+    inbox: SyncSender<Handed>,
+}
+
+/// A lane and where its counts go.
+type Listed = (Arc<Mutex<Lane>>, Arc<Published>);
+
+/// Stamps a batch may give to its records.
+const STAMPS_PER_BATCH: u64 = 1 << 24;
+
+impl Aggregator {
+    /// The shared half, and the inbox for its one cutter.
+    pub fn new(limits: LimitsConfig) -> (Arc<Aggregator>, Receiver<Handed>) {
+        let (inbox, outbox) = sync_channel(INBOX_MAX);
+        let aggregator = Aggregator {
+            registry: Registry::new(limits),
+            window: AtomicU32::new(1),
+            tickets: AtomicU64::new(STAMPS_PER_BATCH),
+            lanes: RwLock::default(),
+            inbox,
+        };
+        (Arc::new(aggregator), outbox)
+    }
+
+    /// A lane for one more receiving thread, whose counts go to the metrics of `published`.
+    pub fn lane(&self, published: Arc<Published>) -> Arc<Mutex<Lane>> {
+        let mut lanes = self.lanes.write();
+        let lane = Arc::new(Mutex::new(Lane::new(self.window(), self.inbox.clone())));
+        lanes.push((lane.clone(), published));
+        lane
+    }
+
+    /// The open window.
+    pub fn window(&self) -> u32 {
+        self.window.load(Ordering::Acquire)
+    }
+
+    /// The first stamp of a batch: later batches, of any lane, have greater ones.
+    pub fn ticket(&self) -> u64 {
+        self.tickets.fetch_add(STAMPS_PER_BATCH, Ordering::Relaxed)
+    }
+
+    /// Adds every lane's counts to the self-metrics.
+    pub fn publish(&self) {
+        for (lane, published) in self.lanes.read().iter() {
+            published.add(lane.lock().counts());
+        }
+    }
+}
+
+/// What a series goes on from when it is born.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Base {
+    /// A counter's running total.
+    pub total: f64,
+    /// A gauge's last value.
+    pub gauge: f64,
+    /// A sketch's running count and sum, in the unit of outputs.
+    pub count: f64,
+    pub sum: f64,
+}
+
+/// A series that was live when an earlier process stopped.
+#[derive(Clone, Debug)]
+pub struct Restored {
+    pub kind: Kind,
+    pub name: String,
+    pub tags: Vec<String>,
+    pub base: Base,
+    /// Windows since it received something.
+    pub age: u16,
+}
+
+/// How windows are cut.
+#[derive(Clone, Debug)]
+pub struct CutterOptions {
+    pub interval: Duration,
+    /// Idle windows after which a series leaves; 0 = never.
+    pub expire_windows: u32,
+    /// Timers are shown in seconds, else in milliseconds.
+    pub timers_in_seconds: bool,
+    /// `_total` is appended to counters that lack it.
+    pub counter_suffix: bool,
+    /// A Datadog sink wants sketches of distributions.
+    pub dd_sketches: bool,
+}
+
+/// What a cut met that the log and the self-metrics should tell.
+#[derive(Debug, Default)]
+pub struct CutReport {
+    pub examples: Vec<(ParseError, Box<[u8]>)>,
+    /// Counters whose net gain was negative.
+    pub went_back: u64,
+    pub saturated: u64,
+    pub expired: u64,
+    /// Families that got their type as a suffix, as `(received name, Prometheus name)`.
+    pub clashes: Vec<(String, Arc<str>)>,
+}
+
+/// Owns the standings. Lives on one thread.
+pub struct Cutter {
+    aggregator: Arc<Aggregator>,
+    inbox: Receiver<Handed>,
+    options: CutterOptions,
+    /// The window being filled.
+    window: u32,
+    standings: Vec<Option<Standing>>,
+    families: Vec<Rows>,
+    by_name: HashMap<(Kind, Box<str>), u32>,
+    names: Names,
+    /// Rebuilt when a family changed.
+    roster: Option<Arc<[Arc<Family>]>>,
+    births: Vec<Series>,
+    /// Relative gauges of the open window, in stamp order once sorted.
+    deltas: Vec<(u32, u64, f64)>,
+    stamped: Vec<Stamped>,
+    events: Vec<(i64, Arc<Event>)>,
+    checks: Vec<(i64, Arc<Check>)>,
+    /// Handed over by lanes that were quicker than the cut.
+    ahead: Vec<Handed>,
+    report: CutReport,
+}
+
+/// A family and the slots of its rows.
+struct Rows {
+    family: Arc<Family>,
+    slots: Vec<u32>,
+}
+
+impl Cutter {
+    pub fn new(aggregator: Arc<Aggregator>, inbox: Receiver<Handed>, options: CutterOptions) -> Cutter {
+        Cutter {
+            window: aggregator.window(),
+            aggregator,
+            inbox,
+            options,
+            standings: Vec::new(),
+            families: Vec::new(),
+            by_name: HashMap::new(),
+            names: Names::default(),
+            roster: None,
+            births: Vec::new(),
+            deltas: Vec::new(),
+            stamped: Vec::new(),
+            events: Vec::new(),
+            checks: Vec::new(),
+            ahead: Vec::new(),
+            report: CutReport::default(),
+        }
+    }
+
+    /// Keeps the Prometheus names that families of earlier processes have, oldest first.
+    pub fn keep_names(&mut self, names: impl IntoIterator<Item = (String, Kind, String)>) {
+        for (name, kind, prom_name) in names {
+            self.names.keep(&name, kind, prom_name);
+        }
+    }
+
+    /// Puts back the series that were live when an earlier process stopped.
+    pub fn restore(&mut self, restored: impl IntoIterator<Item = Restored>, base: &mut dyn FnMut(&Series) -> Option<Base>) {
+        self.settle(base);
+        for Restored { kind, name, tags, base, age } in restored {
+            let Some(series) = self.aggregator.registry.restore(kind, &name, &tags) else { continue };
+            self.aggregator.registry.take_births();
+            if self.standings.get(series.slot() as usize).is_some_and(Option::is_some) {
+                continue;
+            }
+            // Its gate has met this window, so that it stays at least until its age is up.
+            series.meet(self.window);
+            let last = self.window.saturating_sub(u32::from(age));
+            self.stand(series, &base, last);
+        }
+        self.births.clear();
+    }
+
+    /// Waits up to `patience` for a hand-over and adds it up.
+    pub fn fold_next(&mut self, patience: Duration, base: &mut dyn FnMut(&Series) -> Option<Base>) {
+        match self.inbox.recv_timeout(patience) {
+            Ok(handed) => self.fold(handed, base),
+            Err(RecvTimeoutError::Timeout) => {}
+            // All lanes are gone: nothing will come any more.
+            Err(RecvTimeoutError::Disconnected) => std::thread::sleep(patience),
+        }
+    }
+
+    /// Closes the open window as the one that ends at `end` (unix milliseconds).
+    pub fn cut(&mut self, end: i64, own: Vec<Recorded>, base: &mut dyn FnMut(&Series) -> Option<Base>) -> (Window, CutReport) {
+        let next = self.window.wrapping_add(1);
+        self.aggregator.window.store(next, Ordering::Release);
+        self.collect(next, base);
+        self.settle(base);
+        self.apply_deltas();
+        let gone = self.expire();
+        let roster = match &self.roster {
+            Some(roster) => roster.clone(),
+            None => self.families.iter().map(|rows| rows.family.clone()).collect(),
+        };
+        self.roster = Some(roster.clone());
+        let columns = (0..self.families.len()).map(|at| self.column(at)).collect();
+        let window = Window {
+            end,
+            length: self.options.interval,
+            roster,
+            columns,
+            births: std::mem::take(&mut self.births),
+            gone,
+            stamped: std::mem::take(&mut self.stamped),
+            events: std::mem::take(&mut self.events),
+            checks: std::mem::take(&mut self.checks),
+            own,
+        };
+        self.window = next;
+        for handed in std::mem::take(&mut self.ahead) {
+            self.fold(handed, base);
+        }
+        (window, std::mem::take(&mut self.report))
+    }
+
+    /// A window that shows where everything stands, without closing the open one.
+    pub fn standing_window(&mut self, end: i64, own: Vec<Recorded>) -> Window {
+        let roster: Arc<[Arc<Family>]> = self.families.iter().map(|rows| rows.family.clone()).collect();
+        let columns = (0..self.families.len()).map(|at| self.column(at)).collect();
+        Window {
+            end,
+            length: self.options.interval,
+            roster,
+            columns,
+            births: Vec::new(),
+            gone: Vec::new(),
+            stamped: Vec::new(),
+            events: Vec::new(),
+            checks: Vec::new(),
+            own,
+        }
+    }
+
+    /// Has every lane hand over the closing window, and adds it all up.
+    fn collect(&mut self, next: u32, base: &mut dyn FnMut(&Series) -> Option<Base>) {
+        let lanes: Vec<Arc<Mutex<Lane>>> = self.aggregator.lanes.read().iter().map(|(lane, _)| lane.clone()).collect();
+        for lane in lanes {
+            let handed = loop {
+                // A lane that waits for room in the inbox holds its lock: keep the inbox moving.
+                if let Some(mut lane) = lane.try_lock_for(Duration::from_micros(50)) {
+                    break lane.turn(next);
+                }
+                while let Ok(handed) = self.inbox.try_recv() {
+                    self.fold(handed, base);
+                }
+            };
+            if let Some(handed) = handed {
+                self.fold(handed, base);
+            }
+        }
+        while let Ok(handed) = self.inbox.try_recv() {
+            self.fold(handed, base);
+        }
+    }
+
+    fn fold(&mut self, handed: Handed, base: &mut dyn FnMut(&Series) -> Option<Base>) {
+        if handed.window != self.window {
+            return self.ahead.push(handed);
+        }
+        self.settle(base);
+        for gain in handed.values {
+            let Some(standing) = self.standings.get_mut(gain.slot as usize).and_then(Option::as_mut) else { continue };
+            standing.last = self.window;
+            match &mut standing.body {
+                Body::Counter { gain: sum, .. } => *sum = saturate(*sum + gain.value),
+                Body::Gauge { set, .. } if set.is_none_or(|(stamp, _)| stamp < gain.stamp) => *set = Some((gain.stamp, gain.value)),
+                Body::Gauge { .. } | Body::Set(_) | Body::Dist { .. } => {}
+            }
+        }
+        for logged in handed.log {
+            self.fold_logged(logged, &handed.weights);
+        }
+        self.stamped.extend(handed.stamped);
+        self.events.extend(handed.events);
+        self.checks.extend(handed.checks);
+        for (reason, line) in handed.examples {
+            if !self.report.examples.iter().any(|(have, _)| *have == reason) {
+                self.report.examples.push((reason, line));
+            }
+        }
+    }
+
+    fn fold_logged(&mut self, logged: Logged, weights: &[f64]) {
+        let Some(standing) = self.standings.get_mut(logged.slot as usize).and_then(Option::as_mut) else { return };
+        standing.last = self.window;
+        let fold = fold_of(&self.options, standing.series.kind());
+        match &mut standing.body {
+            Body::Gauge { .. } => self.deltas.push((logged.slot, logged.stamp, logged.value)),
+            Body::Set(distinct) => distinct.get_or_insert_default().insert(logged.value.to_bits()),
+            Body::Dist { window, .. } => {
+                let weight = weights.get(logged.weight as usize).copied().unwrap_or(1.0);
+                window.get_or_insert_default().record(logged.value, weight, fold);
+            }
+            Body::Counter { .. } => {}
+        }
+    }
+
+    /// Gives every series born meanwhile its standing.
+    fn settle(&mut self, base: &mut dyn FnMut(&Series) -> Option<Base>) {
+        for series in self.aggregator.registry.take_births() {
+            let from = base(&series).unwrap_or_default();
+            self.births.push(series.clone());
+            self.stand(series, &from, self.window);
+        }
+    }
+
+    fn stand(&mut self, series: Series, base: &Base, last: u32) {
+        let key = (series.kind(), Box::from(series.name()));
+        let family = match self.by_name.get(&key) {
+            Some(&at) => at,
+            None => {
+                let (prom_name, clashed) = self.names.of(series.name(), series.kind(), self.options.counter_suffix);
+                if clashed {
+                    self.report.clashes.push((series.name().to_string(), prom_name.clone()));
+                }
+                let family = Family { name: series.name().into(), prom_name, kind: series.kind(), series: Vec::new() };
+                self.families.push(Rows { family: Arc::new(family), slots: Vec::new() });
+                let at = (self.families.len() - 1) as u32;
+                self.by_name.insert(key, at);
+                at
+            }
+        };
+        let rows = &mut self.families[family as usize];
+        let slot = series.slot() as usize;
+        let row = rows.slots.len() as u32;
+        rows.slots.push(series.slot());
+        Arc::make_mut(&mut rows.family).series.push(series.clone());
+        self.roster = None;
+        if self.standings.len() <= slot {
+            self.standings.resize_with(slot + 1, || None);
+        }
+        let body = Body::new(series.kind(), base);
+        self.standings[slot] = Some(Standing { series, last, family, row, body });
+    }
+
+    /// Settles gauges: the latest set of the window, and every later relative change.
+    fn apply_deltas(&mut self) {
+        let mut deltas = std::mem::take(&mut self.deltas);
+        deltas.sort_unstable_by_key(|&(slot, stamp, _)| (slot, stamp));
+        for (slot, stamp, delta) in deltas {
+            let Some(standing) = self.standings.get_mut(slot as usize).and_then(Option::as_mut) else { continue };
+            if let Body::Gauge { value, set } = &mut standing.body {
+                let (from, base) = set.unwrap_or((0, *value));
+                if stamp > from {
+                    *set = Some((from, saturate(base + delta)));
+                }
+            }
+        }
+    }
+
+    /// Lets go of series that were idle for too long.
+    fn expire(&mut self) -> Vec<Series> {
+        if self.options.expire_windows == 0 {
+            return Vec::new();
+        }
+        let mut gone = Vec::new();
+        for standing in self.standings.iter().flatten() {
+            if self.window.saturating_sub(standing.last) >= self.options.expire_windows {
+                let seen = standing.series.last_met();
+                if seen <= self.window && standing.series.leave(seen) {
+                    gone.push(standing.series.clone());
+                }
+            }
+        }
+        for series in &gone {
+            self.remove(series);
+            self.aggregator.registry.forget(series);
+        }
+        if !gone.is_empty() {
+            self.aggregator.registry.forget_spellings_of_the_gone();
+            self.report.expired = gone.len() as u64;
+        }
+        gone
+    }
+
+    fn remove(&mut self, series: &Series) {
+        let Some(standing) = self.standings[series.slot() as usize].take() else { return };
+        self.roster = None;
+        let (family, row) = (standing.family as usize, standing.row as usize);
+        let rows = &mut self.families[family];
+        rows.slots.swap_remove(row);
+        Arc::make_mut(&mut rows.family).series.swap_remove(row);
+        if let Some(&moved) = rows.slots.get(row) {
+            if let Some(moved) = &mut self.standings[moved as usize] {
+                moved.row = row as u32;
+            }
+        } else if rows.slots.is_empty() {
+            self.by_name.remove(&(series.kind(), Box::from(series.name())));
+            self.names.release(series.name(), series.kind());
+            self.families.swap_remove(family);
+            if let Some(rows) = self.families.get(family) {
+                self.by_name.insert((rows.family.kind, rows.family.name.clone()), family as u32);
+                for &slot in &rows.slots {
+                    if let Some(moved) = &mut self.standings[slot as usize] {
+                        moved.family = family as u32;
+                    }
+                }
+            }
+        }
+    }
+
+    fn column(&mut self, at: usize) -> Column {
+        let rows = &self.families[at];
+        let kind = rows.family.kind;
+        let fold = fold_of(&self.options, kind);
+        let size = rows.slots.len();
+        let mut column = match kind {
+            Kind::Counter => {
+                Column::Counter { gain: Vec::with_capacity(size), total: Vec::with_capacity(size), age: Vec::with_capacity(size) }
+            }
+            Kind::Gauge => Column::Gauge { value: Vec::with_capacity(size), age: Vec::with_capacity(size) },
+            Kind::Set => Column::Set { count: Vec::with_capacity(size), age: Vec::with_capacity(size) },
+            Kind::Timer | Kind::Histogram | Kind::Distribution => Column::Timer {
+                count: Vec::with_capacity(size),
+                sum: Vec::with_capacity(size),
+                window: Vec::with_capacity(size),
+                age: Vec::with_capacity(size),
+            },
+        };
+        for &slot in &rows.slots {
+            let Some(standing) = &mut self.standings[slot as usize] else { continue };
+            let idle = self.window.saturating_sub(standing.last).min(u32::from(u16::MAX)) as u16;
+            match (&mut column, &mut standing.body) {
+                (Column::Counter { gain: gains, total: totals, age }, Body::Counter { total, gain }) => {
+                    let gained = std::mem::take(gain);
+                    if gained >= 0.0 {
+                        *total = saturate(*total + gained);
+                    } else {
+                        self.report.went_back += 1;
+                    }
+                    gains.push(gained);
+                    totals.push(*total);
+                    age.push(idle);
+                }
+                (Column::Gauge { value: values, age }, Body::Gauge { value, set }) => {
+                    if let Some((_, latest)) = set.take() {
+                        *value = latest;
+                    }
+                    values.push(*value);
+                    age.push(idle);
+                }
+                (Column::Set { count, age }, Body::Set(distinct)) => {
+                    count.push(distinct.take().map_or(0.0, |distinct| distinct.count()));
+                    age.push(idle);
+                }
+                (Column::Timer { count: counts, sum: sums, window: windows, age }, Body::Dist { count, sum, window }) => {
+                    let sketches = window.take().map(|dist| Arc::new(dist.close(fold)));
+                    if let Some(sketches) = &sketches {
+                        *count = saturate(*count + sketches.exp.count);
+                        *sum = saturate(*sum + sketches.exp.sum);
+                    }
+                    counts.push(*count);
+                    sums.push(*sum);
+                    windows.push(sketches);
+                    age.push(idle);
+                }
+                _ => {}
+            }
+        }
+        column
+    }
+}
+
+fn fold_of(options: &CutterOptions, kind: Kind) -> Fold {
+    Fold {
+        divisor: if kind == Kind::Timer && options.timers_in_seconds { 1_000.0 } else { 1.0 },
+        dd: options.dd_sketches && kind == Kind::Distribution,
+    }
+}
+
+/// Families whose names are kept after they left.
+const NAMES_MAX: usize = 100_000;
+
+/// The names of the page that a family takes.
+fn taken_by(base: &str, kind: Kind) -> Vec<String> {
+    let suffixes: &[&str] = if kind.is_sketch() { &["", "_sum", "_count", "_bucket"] } else { &[""] };
+    suffixes.iter().map(|suffix| format!("{base}{suffix}")).collect()
+}
+
+/// Prometheus names: one name, one type. The first type has the name; a second gets itself as a suffix.
+#[derive(Default)]
+struct Names {
+    /// Which family's base and type has a name of the page.
+    claims: HashMap<String, (String, Kind)>,
+    kept: HashMap<(Kind, String), Arc<str>>,
+}
+
+impl Names {
+    fn keep(&mut self, name: &str, kind: Kind, prom_name: String) {
+        self.claim(&prom_name, kind);
+        self.kept.insert((kind, name.to_string()), prom_name.into());
+    }
+
+    /// The name of a family, and whether it had to step aside for another type.
+    fn of(&mut self, name: &str, kind: Kind, counter_suffix: bool) -> (Arc<str>, bool) {
+        if let Some(kept) = self.kept.get(&(kind, name.to_string())) {
+            return (kept.clone(), false);
+        }
+        let mut base = labels::metric_name(name);
+        if base.starts_with("statsd_relay_") {
+            base.insert_str(0, "client_");
+        }
+        if kind == Kind::Counter && counter_suffix && !base.ends_with("_total") {
+            base.push_str("_total");
+        }
+        let mut clashed = false;
+        while !self.claim(&base, kind) {
+            base.push('_');
+            base.push_str(kind.as_str());
+            clashed = true;
+        }
+        let base: Arc<str> = base.into();
+        self.kept.insert((kind, name.to_string()), base.clone());
+        (base, clashed)
+    }
+
+    /// Names outlive their families, so that a clash is settled the same way when both return, until there
+    /// are too many.
+    fn release(&mut self, name: &str, kind: Kind) {
+        if self.kept.len() > NAMES_MAX
+            && let Some(base) = self.kept.remove(&(kind, name.to_string()))
+        {
+            for name in taken_by(&base, kind) {
+                self.claims.remove(&name);
+            }
+        }
+    }
+
+    fn claim(&mut self, base: &str, kind: Kind) -> bool {
+        let names = taken_by(base, kind);
+        let owner = (base.to_string(), kind);
+        let free = names.iter().all(|name| self.claims.get(name).is_none_or(|have| *have == owner));
+        if free {
+            self.claims.extend(names.into_iter().map(|name| (name, owner.clone())));
+        }
+        free
+    }
+}

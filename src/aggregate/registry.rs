@@ -1,0 +1,497 @@
+//! Who is who: from the bytes of a line to its series. Shared by all lanes, asked only when one of them
+//! meets a spelling it does not hold.
+
+use std::borrow::Borrow;
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+
+use dashmap::DashMap;
+use foldhash::quality::RandomState;
+use parking_lot::Mutex;
+
+use super::{LimitsConfig, OnLimit};
+use crate::model::series::{NameStyle, Spelling};
+use crate::model::{Kind, Series};
+use crate::parse::{self, ToleratedSet};
+
+/// Why a sample did not get a place of its own. Doubles as a label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Limit {
+    /// `limits.series`
+    Series,
+    /// `limits.series_per_metric`
+    SeriesPerMetric,
+    /// `limits.tags_per_series`
+    TagsPerSeries,
+    /// `limits.key_bytes`
+    KeyBytes,
+    /// `limits.memory`
+    Memory,
+    /// More samples with a time of their own than one window carries.
+    StampedPerWindow,
+    /// More events and service checks than one window carries.
+    EventsPerWindow,
+}
+
+impl Limit {
+    /// Every limit.
+    pub const ALL: [Limit; 7] = [
+        Limit::Series,
+        Limit::SeriesPerMetric,
+        Limit::TagsPerSeries,
+        Limit::KeyBytes,
+        Limit::Memory,
+        Limit::StampedPerWindow,
+        Limit::EventsPerWindow,
+    ];
+
+    /// The label value.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Limit::Series => "series",
+            Limit::SeriesPerMetric => "series_per_metric",
+            Limit::TagsPerSeries => "tags_per_series",
+            Limit::KeyBytes => "key_bytes",
+            Limit::Memory => "memory",
+            Limit::StampedPerWindow => "stamped_per_window",
+            Limit::EventsPerWindow => "events_per_window",
+        }
+    }
+}
+
+/// Where the samples of a spelling go.
+#[derive(Debug)]
+pub enum Resolved {
+    Series(Series),
+    /// The overflow series of its name stands in.
+    Overflow(Series, Limit),
+    Shed(Limit),
+}
+
+/// The shared map of identities.
+pub struct Registry {
+    limits: LimitsConfig,
+    hasher: RandomState,
+    /// By the bytes on the wire: the first spelling of each series, and a bounded number of others.
+    spelled: DashMap<Known, (), RandomState>,
+    /// By name, type and sorted tags.
+    canon: DashMap<Canonical, (), RandomState>,
+    /// Births take turns.
+    nursery: Mutex<Nursery>,
+    live: AtomicUsize,
+    /// Spellings beyond the first that are remembered; at most `limits.series`.
+    respelled: AtomicUsize,
+    /// Bytes that new series may still take; refilled from the size of the process.
+    credit: AtomicI64,
+}
+
+#[derive(Default)]
+struct Nursery {
+    next_slot: u32,
+    free: Vec<u32>,
+    /// Series per name and type, with the one that takes the overflow.
+    names: HashMap<(Kind, Box<str>), NameCount>,
+    live: [usize; Kind::ALL.len()],
+    born: Vec<Series>,
+}
+
+#[derive(Default)]
+struct NameCount {
+    series: usize,
+    overflow: Option<Series>,
+}
+
+/// What one series takes beside its own allocation: both maps, roster, standing, two windows.
+const OVERHEAD_BYTES: i64 = 260;
+
+impl Registry {
+    pub fn new(limits: LimitsConfig) -> Registry {
+        Registry {
+            limits,
+            hasher: RandomState::default(),
+            spelled: DashMap::with_hasher(RandomState::default()),
+            canon: DashMap::with_hasher(RandomState::default()),
+            nursery: Mutex::default(),
+            live: AtomicUsize::new(0),
+            respelled: AtomicUsize::new(0),
+            credit: AtomicI64::new(i64::MAX),
+        }
+    }
+
+    /// The hash lanes find a spelling by. Seeded anew in each process.
+    pub fn hash(&self, spelling: &Spelling<'_>) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        hash_spelling(spelling, &mut hasher);
+        hasher.finish()
+    }
+
+    /// The hash a set counts a member by. Seeded anew in each process, so that no sender can choose it.
+    pub fn hash_member(&self, member: &[u8]) -> u64 {
+        self.hasher.hash_one(member)
+    }
+
+    /// Finds the series of a spelling, or makes it.
+    ///
+    /// Also tells which blemishes its tags have.
+    pub fn resolve(&self, spelling: &Spelling<'_>) -> (Resolved, ToleratedSet) {
+        if let Some(known) = self.spelled.get(spelling as &dyn Spelled).filter(|known| !known.key().series.is_gone()) {
+            return (Resolved::Series(known.key().series.clone()), known.key().tolerated);
+        }
+        let identity = parse::identity(*spelling);
+        let tags: Vec<&str> = identity.tags.iter().map(AsRef::as_ref).collect();
+        let key = Parts { name: &identity.name, tags: &tags, kind: spelling.kind };
+        let mut nursery = self.nursery.lock();
+        let found = self.canon.get(&key as &dyn Identified).map(|found| found.key().0.clone()).filter(|series| !series.is_gone());
+        if let Some(series) = found {
+            self.remember(Known { series: series.clone(), other: Some(OtherSpelling::new(spelling)), tolerated: identity.tolerated });
+            return (Resolved::Series(series), identity.tolerated);
+        }
+        let resolved = match self.refusal(&nursery, &key) {
+            None => match self.bear(&mut nursery, *spelling, &identity, true) {
+                Some(series) => Resolved::Series(series),
+                None => Resolved::Shed(Limit::KeyBytes),
+            },
+            Some(limit) => self.overflow(&mut nursery, spelling, &identity.name, limit),
+        };
+        (resolved, identity.tolerated)
+    }
+
+    /// A handle that names the series without giving it a place in windows: the live one, or a loose one.
+    pub fn detached(&self, spelling: &Spelling<'_>) -> Option<Series> {
+        let identity = parse::identity(*spelling);
+        let tags: Vec<&str> = identity.tags.iter().map(AsRef::as_ref).collect();
+        let key = Parts { name: &identity.name, tags: &tags, kind: spelling.kind };
+        if self.too_large(&key).is_some() {
+            return None;
+        }
+        let live = self.canon.get(&key as &dyn Identified).map(|found| found.key().0.clone());
+        live.or_else(|| Series::new(u32::MAX, *spelling, &identity.name, &identity.tags))
+    }
+
+    /// Puts a series of an earlier process back.
+    pub fn restore(&self, kind: Kind, name: &str, tags: &[String]) -> Option<Series> {
+        let joined = tags.join(",");
+        let spelling = Spelling { name: name.as_bytes(), tags: joined.as_bytes(), kind, style: NameStyle::Plain };
+        let mut nursery = self.nursery.lock();
+        let names: Vec<&str> = tags.iter().map(String::as_str).collect();
+        let key = Parts { name, tags: &names, kind };
+        let live = self.canon.get(&key as &dyn Identified).map(|found| found.key().0.clone());
+        if live.is_some() || self.refusal(&nursery, &key).is_some() {
+            return live;
+        }
+        let identity = parse::identity(spelling);
+        self.bear(&mut nursery, spelling, &identity, true)
+    }
+
+    /// Series born since the last call, in order of their birth.
+    pub fn take_births(&self) -> Vec<Series> {
+        std::mem::take(&mut self.nursery.lock().born)
+    }
+
+    /// Forgets a series whose gate is closed, and frees its slot.
+    pub fn forget(&self, series: &Series) {
+        let mut nursery = self.nursery.lock();
+        self.spelled.remove_if(&series.spelling() as &dyn Spelled, |known, ()| known.series.slot() == series.slot());
+        self.canon.remove_if(series as &dyn Identified, |found, ()| found.0.slot() == series.slot());
+        let key = (series.kind(), Box::from(series.name()));
+        if let Some(count) = nursery.names.get_mut(&key) {
+            count.series = count.series.saturating_sub(1);
+            count.overflow.take_if(|overflow| overflow.slot() == series.slot());
+            if count.series == 0 {
+                nursery.names.remove(&key);
+            }
+        }
+        nursery.free.push(series.slot());
+        nursery.live[series.kind() as usize] -= 1;
+        self.live.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Forgets every further spelling of series that have left.
+    pub fn forget_spellings_of_the_gone(&self) {
+        if self.respelled.load(Ordering::Relaxed) > 0 {
+            self.spelled.retain(|known, ()| {
+                let keep = known.other.is_none() || !known.series.is_gone();
+                if !keep {
+                    self.respelled.fetch_sub(1, Ordering::Relaxed);
+                }
+                keep
+            });
+        }
+    }
+
+    /// Live series of each kind, in the order of [`Kind::ALL`].
+    pub fn live_by_kind(&self) -> [usize; Kind::ALL.len()] {
+        self.nursery.lock().live
+    }
+
+    /// Live series.
+    pub fn len(&self) -> usize {
+        self.live.load(Ordering::Relaxed)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Sets how many bytes new series may take until the next call: the limit less the size of the process.
+    pub fn grant(&self, resident_bytes: u64) {
+        let free = i64::try_from(self.limits.memory.0).unwrap_or(i64::MAX) - i64::try_from(resident_bytes).unwrap_or(i64::MAX);
+        // A sixteenth is kept for windows in flight and for what the allocator holds back.
+        self.credit.store(free - free.max(0) / 16, Ordering::Relaxed);
+    }
+
+    fn too_large(&self, key: &Parts<'_>) -> Option<Limit> {
+        if key.tags.len() > self.limits.tags_per_series {
+            return Some(Limit::TagsPerSeries);
+        }
+        let bytes = key.name.len() + key.tags.iter().map(|tag| tag.len() + 1).sum::<usize>();
+        (bytes > self.limits.key_bytes).then_some(Limit::KeyBytes)
+    }
+
+    fn refusal(&self, nursery: &Nursery, key: &Parts<'_>) -> Option<Limit> {
+        if let Some(limit) = self.too_large(key) {
+            return Some(limit);
+        }
+        if self.len() >= self.limits.series {
+            return Some(Limit::Series);
+        }
+        let of_name = nursery.names.get(&(key.kind, Box::from(key.name))).map_or(0, |count| count.series);
+        if of_name >= self.limits.series_per_metric {
+            return Some(Limit::SeriesPerMetric);
+        }
+        (self.credit.load(Ordering::Relaxed) <= 0).then_some(Limit::Memory)
+    }
+
+    fn overflow(&self, nursery: &mut Nursery, spelling: &Spelling<'_>, name: &str, limit: Limit) -> Resolved {
+        let key = (spelling.kind, Box::from(name));
+        match nursery.names.get(&key) {
+            Some(count) if self.limits.on_limit == OnLimit::Overflow => {
+                if let Some(series) = count.overflow.clone().filter(|series| !series.is_gone()) {
+                    return Resolved::Overflow(series, limit);
+                }
+            }
+            _ => return Resolved::Shed(limit),
+        }
+        let own = Spelling { name: name.as_bytes(), tags: b"overflow:true", kind: spelling.kind, style: NameStyle::Plain };
+        let found = self
+            .canon
+            .get(&Parts { name, tags: &["overflow:true"], kind: spelling.kind } as &dyn Identified)
+            .map(|found| found.key().0.clone());
+        let series = found.filter(|series| !series.is_gone()).or_else(|| self.bear(nursery, own, &parse::identity(own), false));
+        match series {
+            Some(series) => {
+                if let Some(count) = nursery.names.get_mut(&key) {
+                    count.overflow = Some(series.clone());
+                }
+                Resolved::Overflow(series, limit)
+            }
+            None => Resolved::Shed(limit),
+        }
+    }
+
+    fn bear(&self, nursery: &mut Nursery, spelling: Spelling<'_>, identity: &parse::Identity<'_>, charged: bool) -> Option<Series> {
+        let slot = nursery.free.last().copied().unwrap_or(nursery.next_slot);
+        let series = Series::new(slot, spelling, &identity.name, &identity.tags)?;
+        if nursery.free.pop().is_none() {
+            nursery.next_slot += 1;
+        }
+        if charged {
+            self.credit.fetch_sub(series.allocated_bytes() as i64 + OVERHEAD_BYTES, Ordering::Relaxed);
+        }
+        nursery.names.entry((series.kind(), Box::from(series.name()))).or_default().series += 1;
+        nursery.live[series.kind() as usize] += 1;
+        nursery.born.push(series.clone());
+        self.live.fetch_add(1, Ordering::Relaxed);
+        // A series that left may still be here until the cutter removes it; an insert would keep its key.
+        self.canon.remove(&series as &dyn Identified);
+        self.canon.insert(Canonical(series.clone()), ());
+        self.spelled.remove(&spelling as &dyn Spelled);
+        self.spelled.insert(Known { series: series.clone(), other: None, tolerated: identity.tolerated }, ());
+        Some(series)
+    }
+
+    fn remember(&self, known: Known) {
+        if self.respelled.load(Ordering::Relaxed) < self.limits.series {
+            if self.spelled.remove(&known as &dyn Spelled).is_none() {
+                self.respelled.fetch_add(1, Ordering::Relaxed);
+            }
+            self.spelled.insert(known, ());
+        }
+    }
+}
+
+/// A spelling and the series it names.
+struct Known {
+    series: Series,
+    /// `None`: the spelling the series was born with.
+    other: Option<OtherSpelling>,
+    tolerated: ToleratedSet,
+}
+
+/// A spelling that owns its bytes.
+struct OtherSpelling {
+    bytes: Box<[u8]>,
+    name: usize,
+    style: NameStyle,
+}
+
+impl OtherSpelling {
+    fn new(spelling: &Spelling<'_>) -> OtherSpelling {
+        OtherSpelling { bytes: [spelling.name, spelling.tags].concat().into(), name: spelling.name.len(), style: spelling.style }
+    }
+}
+
+/// Something with a spelling: what `spelled` is keyed by, without copying one to look it up.
+trait Spelled {
+    fn spelling(&self) -> Spelling<'_>;
+}
+
+impl Spelled for Spelling<'_> {
+    fn spelling(&self) -> Spelling<'_> {
+        *self
+    }
+}
+
+impl Spelled for Known {
+    fn spelling(&self) -> Spelling<'_> {
+        match &self.other {
+            None => self.series.spelling(),
+            Some(other) => {
+                let (name, tags) = other.bytes.split_at(other.name);
+                Spelling { name, tags, kind: self.series.kind(), style: other.style }
+            }
+        }
+    }
+}
+
+impl<'a> Borrow<dyn Spelled + 'a> for Known {
+    fn borrow(&self) -> &(dyn Spelled + 'a) {
+        self
+    }
+}
+
+impl Hash for dyn Spelled + '_ {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        hash_spelling(&self.spelling(), state);
+    }
+}
+
+impl PartialEq for dyn Spelled + '_ {
+    fn eq(&self, other: &Self) -> bool {
+        self.spelling() == other.spelling()
+    }
+}
+
+impl Eq for dyn Spelled + '_ {}
+
+impl Hash for Known {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self as &dyn Spelled).hash(state);
+    }
+}
+
+impl PartialEq for Known {
+    fn eq(&self, other: &Self) -> bool {
+        self.spelling() == other.spelling()
+    }
+}
+
+impl Eq for Known {}
+
+fn hash_spelling<H: Hasher>(spelling: &Spelling<'_>, state: &mut H) {
+    state.write(spelling.name);
+    state.write(spelling.tags);
+    state.write_u16(u16::from(spelling.kind as u8) << 8 | u16::from(spelling.style as u8));
+}
+
+/// The parts of an identity that is not a series yet.
+struct Parts<'a> {
+    name: &'a str,
+    tags: &'a [&'a str],
+    kind: Kind,
+}
+
+/// A series in the map of identities.
+struct Canonical(Series);
+
+/// Something with a canonical identity.
+trait Identified {
+    fn kind(&self) -> Kind;
+    fn name(&self) -> &str;
+    fn tag(&self, at: usize) -> Option<&str>;
+}
+
+impl Identified for Parts<'_> {
+    fn kind(&self) -> Kind {
+        self.kind
+    }
+    fn name(&self) -> &str {
+        self.name
+    }
+    fn tag(&self, at: usize) -> Option<&str> {
+        self.tags.get(at).copied()
+    }
+}
+
+impl Identified for Series {
+    fn kind(&self) -> Kind {
+        Series::kind(self)
+    }
+    fn name(&self) -> &str {
+        Series::name(self)
+    }
+    fn tag(&self, at: usize) -> Option<&str> {
+        self.tags().nth(at)
+    }
+}
+
+impl<'a> Borrow<dyn Identified + 'a> for Canonical {
+    fn borrow(&self) -> &(dyn Identified + 'a) {
+        &self.0
+    }
+}
+
+impl Hash for dyn Identified + '_ {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u8(self.kind() as u8);
+        state.write(self.name().as_bytes());
+        let mut at = 0;
+        while let Some(tag) = self.tag(at) {
+            state.write(tag.as_bytes());
+            at += 1;
+        }
+    }
+}
+
+impl PartialEq for dyn Identified + '_ {
+    fn eq(&self, other: &Self) -> bool {
+        let mut at = 0;
+        self.kind() == other.kind()
+            && self.name() == other.name()
+            && loop {
+                match (self.tag(at), other.tag(at)) {
+                    (None, None) => break true,
+                    (mine, theirs) if mine != theirs => break false,
+                    _ => at += 1,
+                }
+            }
+    }
+}
+
+impl Eq for dyn Identified + '_ {}
+
+impl Hash for Canonical {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (&self.0 as &dyn Identified).hash(state);
+    }
+}
+
+impl PartialEq for Canonical {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.0 as &dyn Identified) == (&other.0 as &dyn Identified)
+    }
+}
+
+impl Eq for Canonical {}

@@ -1,0 +1,129 @@
+//! Which files a pattern names, and their text.
+
+use std::fs;
+use std::io::Read;
+use std::path::{Component, Path, PathBuf};
+
+/// Largest rule file.
+const MAX_BYTES: u64 = 1 << 20;
+/// Most files one pattern may name.
+const MAX_FILES: usize = 10_000;
+
+/// Whether a pattern may name more than one file.
+pub(super) fn is_glob(pattern: &str) -> bool {
+    pattern.contains(['*', '?'])
+}
+
+/// The files a pattern names, sorted. `*` and `?` stand for characters of one path component and do not
+/// match a leading dot.
+pub(super) fn expand(pattern: &str, base: &Path) -> Result<Vec<PathBuf>, String> {
+    let mut found = vec![base.to_path_buf()];
+    for component in Path::new(pattern).components() {
+        match component {
+            Component::Normal(part) if is_glob(&part.to_string_lossy()) => {
+                let part: Vec<char> = part.to_string_lossy().chars().collect();
+                let mut next = Vec::new();
+                for directory in found {
+                    next.extend(entries(&directory, &part)?);
+                }
+                if next.len() > MAX_FILES {
+                    return Err(format!("{pattern} names more than {MAX_FILES} files"));
+                }
+                found = next;
+            }
+            Component::CurDir => {}
+            other => found.iter_mut().for_each(|path| path.push(other)),
+        }
+    }
+    found.retain(|path| !is_glob(pattern) || path.is_file());
+    found.sort_unstable();
+    Ok(found)
+}
+
+fn entries(directory: &Path, pattern: &[char]) -> Result<Vec<PathBuf>, String> {
+    if !directory.is_dir() {
+        return Ok(Vec::new());
+    }
+    let unreadable = |error: std::io::Error| format!("cannot read the directory {}: {error}", directory.display());
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).map_err(unreadable)? {
+        let name = entry.map_err(unreadable)?.file_name();
+        let text: Vec<char> = name.to_string_lossy().chars().collect();
+        if !(text.first() == Some(&'.') && pattern.first() != Some(&'.')) && matches(pattern, &text) {
+            found.push(directory.join(name));
+        }
+    }
+    Ok(found)
+}
+
+/// `*` is any run of characters, `?` any one. Goes back only to the last star, so it is quadratic at worst.
+fn matches(pattern: &[char], text: &[char]) -> bool {
+    let (mut p, mut t, mut retry) = (0, 0, None);
+    while t < text.len() {
+        match pattern.get(p) {
+            Some('*') => {
+                retry = Some((p, t));
+                p += 1;
+            }
+            Some(&c) if c == '?' || c == text[t] => {
+                p += 1;
+                t += 1;
+            }
+            _ => {
+                let Some((star, from)) = retry else { return false };
+                retry = Some((star, from + 1));
+                p = star + 1;
+                t = from + 1;
+            }
+        }
+    }
+    pattern[p..].iter().all(|&c| c == '*')
+}
+
+/// The text of a regular file of at most 1 MiB.
+pub(super) fn read(path: &Path) -> Result<String, String> {
+    let unreadable = |error: std::io::Error| format!("cannot read it: {error}");
+    if !fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Err("it is not a plain file".into());
+    }
+    let mut bytes = Vec::new();
+    fs::File::open(path).map_err(unreadable)?.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err("it is larger than 1 MiB".into());
+    }
+    String::from_utf8(bytes).map_err(|error| format!("it is not UTF-8 from byte {} on", error.utf8_error().valid_up_to()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_match_as_shells_do() {
+        for (pattern, text, expected) in [
+            ("*.yml", "a.yml", true),
+            ("*.yml", "a.yaml", false),
+            ("a?c*", "abc", true),
+            ("a?c", "ac", false),
+            ("*a*b*", "xxaxxbxx", true),
+            ("**", "x", true),
+            ("*ab", "aab", true),
+        ] {
+            let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
+            assert_eq!(matches(&pattern, &text), expected, "{pattern:?} {text:?}");
+        }
+    }
+
+    #[test]
+    fn stars_may_stand_in_directories() {
+        let base = tempfile::tempdir().unwrap();
+        for file in ["a/x.yml", "b/y.yml", "b/.hidden.yml", "b/z.txt"] {
+            let path = base.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        let found = expand("./*/*.yml", base.path()).unwrap();
+        assert_eq!(found, [base.path().join("a/x.yml"), base.path().join("b/y.yml")]);
+        assert_eq!(expand("nowhere/*.yml", base.path()).unwrap(), Vec::<PathBuf>::new());
+    }
+}

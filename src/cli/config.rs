@@ -1,0 +1,38 @@
+//! `config default` and `config show`.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+
+use super::Overrides;
+use crate::config;
+
+#[derive(Args)]
+pub(super) struct ConfigArgs {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// The reference: every key, explained, with its default
+    Default,
+    /// The result of file, environment and flags; secrets masked
+    Show(Overrides),
+}
+
+impl ConfigArgs {
+    pub(super) fn run(self, before: Overrides, file: Option<PathBuf>) -> anyhow::Result<ExitCode> {
+        let text = match self.what {
+            What::Default => {
+                before.refuse()?;
+                config::REFERENCE.to_string()
+            }
+            What::Show(after) => config::to_yaml(&config::load(&before.and(after).over(file))?.config),
+        };
+        std::io::stdout().lock().write_all(text.as_bytes())?;
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,89 @@
+//! The cut thread: folds what lanes hand over, and closes a window whenever one is due.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::mpsc::SyncSender;
+use std::time::Duration;
+
+use crate::aggregate::{Aggregator, Base, CutReport, Cutter, Schedule};
+use crate::clock::Clock;
+use crate::model::{Series, Window};
+use crate::telemetry;
+
+use super::own::Own;
+
+/// How often memory is looked at and the stop flag is read.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Everything the cut thread owns.
+pub(super) struct Cutting {
+    pub(super) aggregator: Arc<Aggregator>,
+    pub(super) cutter: Cutter,
+    pub(super) schedule: Schedule,
+    pub(super) clock: Clock,
+    pub(super) own: Own,
+    /// What a series that is born goes on from; asks memory, never the disk.
+    pub(super) base: Box<dyn FnMut(&Series) -> Option<Base> + Send>,
+    pub(super) out: SyncSender<Arc<Window>>,
+    /// Set once the listeners have stopped: one last cut.
+    pub(super) stop: Arc<AtomicBool>,
+    /// Wall time of the last cut, for the watchdog.
+    pub(super) last_cut: Arc<AtomicI64>,
+}
+
+impl Cutting {
+    pub(super) fn run(mut self) {
+        let windows = telemetry::WINDOWS.counter(&[]);
+        let steps = telemetry::CLOCK_STEPS.counter(&[]);
+        let flush = telemetry::FLUSH_SECONDS.histogram(&[]);
+        loop {
+            let stopping = self.stop.load(Ordering::Acquire);
+            let now = self.clock.now_ms();
+            let due = if stopping { Some(self.schedule.last_cut(now)) } else { self.schedule.due(now) };
+            if let Some(due) = due {
+                if due.stepped {
+                    steps.increment(1);
+                    tracing::warn!(end = due.end, "the wall clock went back; the window is labelled after the last one");
+                }
+                let own = self.own.samples();
+                let began = self.clock.instant();
+                let (window, report) = self.cutter.cut(due.end, own, &mut *self.base);
+                flush.record(self.clock.instant() - began);
+                windows.increment(1);
+                self.last_cut.store(now, Ordering::Release);
+                tell(&report);
+                // Fails only when the fan-out is gone, which ends the process.
+                let _ = self.out.send(Arc::new(window));
+            }
+            if stopping {
+                return;
+            }
+            if let Some(resident) = resident_bytes() {
+                self.aggregator.registry.grant(resident);
+            }
+            let wait = Duration::from_millis(self.schedule.wait(self.clock.now_ms()).unsigned_abs());
+            self.cutter.fold_next(wait.min(TICK), &mut *self.base);
+        }
+    }
+}
+
+/// Memory of this process that is in use, in bytes.
+pub(super) fn resident_bytes() -> Option<u64> {
+    let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u64 = statm.split_whitespace().nth(1)?.parse().ok()?;
+    Some(pages * 4_096)
+}
+
+fn tell(report: &CutReport) {
+    telemetry::COUNTER_WENT_BACK.counter(&[]).increment(report.went_back);
+    telemetry::SATURATED.counter(&[]).increment(report.saturated);
+    telemetry::SERIES_EXPIRED.counter(&[]).increment(report.expired);
+    telemetry::TYPE_CLASHES.counter(&[]).increment(report.clashes.len() as u64);
+    for (name, prom_name) in &report.clashes {
+        tracing::warn!(metric = name.escape_debug().to_string(), page = %prom_name, "another type has this metric's name on the page");
+    }
+    for (reason, line) in &report.examples {
+        let line = String::from_utf8_lossy(line).escape_debug().to_string();
+        tracing::warn!(reason = reason.as_str(), line, "lines were rejected in this window; one of them");
+    }
+}

@@ -1,0 +1,73 @@
+//! What happens to a closed window: memory, rules, disk, then everybody else.
+
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
+
+use parking_lot::RwLock;
+
+use super::commits::Commits;
+use crate::alert::{Engine, Evaluation, GroupStatus};
+use crate::clock::Clock;
+use crate::model::Window;
+use crate::notify::NotifyHandle;
+use crate::sink::{SinkHandle, SinkState};
+use crate::store::{AlertRows, Store};
+use crate::web::{Health, Page, State};
+
+/// What leaves is durable by then, or the disk is too slow to wait for.
+const COMMIT_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Everything the fan-out thread owns.
+pub(super) struct FanOut {
+    pub(super) windows: Receiver<Arc<Window>>,
+    pub(super) store: Store,
+    pub(super) engine: Engine,
+    pub(super) rules: Arc<RwLock<Vec<GroupStatus>>>,
+    pub(super) commits: Option<Commits>,
+    pub(super) page: Arc<Page>,
+    pub(super) sinks: Vec<SinkHandle>,
+    pub(super) notify: NotifyHandle,
+    pub(super) health: Arc<Health>,
+    pub(super) clock: Clock,
+}
+
+impl FanOut {
+    /// Takes windows until the cutter is done.
+    pub(super) fn run(mut self) {
+        while let Ok(window) = self.windows.recv() {
+            let cut = self.clock.instant();
+            self.store.append(&window);
+            let evaluation = self.engine.evaluate(window.end, &self.store, &mut |at, samples| self.store.record(at, &samples));
+            *self.rules.write() = self.engine.status();
+            self.tell_rules(&evaluation);
+            self.notify.offer(evaluation.alerts);
+            if let Some(commits) = &mut self.commits {
+                self.store.save_alerts(saved(&self.engine));
+                commits.ask();
+                commits.wait(COMMIT_PATIENCE.saturating_sub(self.clock.instant() - cut));
+            }
+            for sink in &self.sinks {
+                sink.offer(window.clone());
+                self.tell_sink(sink);
+            }
+            self.page.show(window);
+        }
+    }
+
+    fn tell_rules(&self, evaluation: &Evaluation) {
+        let reason = evaluation.failures.first().map(|failure| format!("rule {} in {}: {}", failure.rule, failure.file, failure.error));
+        let state = if reason.is_some() { State::Degraded } else { State::Ok };
+        self.health.set("rules", state, reason.unwrap_or_default());
+    }
+
+    fn tell_sink(&self, sink: &SinkHandle) {
+        let health = sink.health();
+        let state = if health.state == SinkState::Ok { State::Ok } else { State::Degraded };
+        self.health.set(&format!("sink:{}", sink.name()), state, health.reason.unwrap_or_default());
+    }
+}
+
+fn saved(engine: &Engine) -> AlertRows {
+    engine.saved().into_iter().map(|alert| ((alert.rule, alert.labels), alert.bytes)).collect()
+}

@@ -1,0 +1,145 @@
+//! The file: its tables, how it is opened, and what it is never allowed to overwrite.
+
+use std::fs::{File, TryLockError};
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use redb::{Database, ReadableDatabase, TableDefinition, TableHandle, WriteTransaction};
+
+use super::StoreError;
+
+/// `format`, `created` (unix milliseconds), `last_window` (unix milliseconds), `next` + role, `names`.
+pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
+/// Name index to kind, name as received, name in Prometheus' alphabet.
+pub(super) const NAMES: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("names");
+/// Series number to name index, creation, tags.
+pub(super) const SERIES: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("series");
+/// (Window end, part) to a part of the frame.
+pub(super) const FRAMES: TableDefinition<'_, (u64, u16), &[u8]> = TableDefinition::new("frames");
+/// Number of a series that left to when it did and where it stood.
+pub(super) const TOTALS: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("totals");
+/// (Unix second, series number) to a sample with a time of its own.
+pub(super) const STAMPED: TableDefinition<'_, (u64, u32), f64> = TableDefinition::new("stamped");
+/// (Arrival in unix milliseconds, sequence) to an event or a check.
+pub(super) const EVENTS: TableDefinition<'_, (u64, u32), &[u8]> = TableDefinition::new("events");
+/// (Rule, labels) fingerprints to the state of an alert, as the rule engine spells it.
+pub(super) const ALERTS: TableDefinition<'_, (u64, u64), &[u8]> = TableDefinition::new("alerts");
+
+/// Frame parts from here on hold what rules recorded, from the next on what was said at the close.
+pub(super) const RECORDED_PARTS: u16 = 0x8000;
+pub(super) const CLOSING_PARTS: u16 = 0xf000;
+
+/// The format this version writes and reads.
+pub(super) const FORMAT: u64 = 1;
+/// Page cache of the database.
+const CACHE: usize = 16 << 20;
+/// How every redb file begins.
+const MAGIC: &[u8] = b"redb";
+
+/// Opens the database; replaced by tests that need a sick disk.
+pub(super) type Opener = Arc<dyn Fn(&Path) -> Result<Database, redb::DatabaseError> + Send + Sync>;
+
+/// The opener of real files.
+pub(super) fn real_opener() -> Opener {
+    Arc::new(|path| Database::builder().set_cache_size(CACHE).create(path))
+}
+
+/// Takes the lock of a data directory, which is created when it is not there.
+pub(super) fn lock(dir: &Path) -> Result<File, StoreError> {
+    std::fs::create_dir_all(dir).map_err(|error| StoreError::io(dir, error))?;
+    let path = dir.join("relay.lock");
+    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(|error| StoreError::io(&path, error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse { path: dir.to_path_buf() }),
+        Err(TryLockError::Error(error)) => Err(StoreError::io(&path, error)),
+    }
+}
+
+/// Opens the file or makes a new one; refuses what is not ours before anything is written.
+pub(super) fn open(path: &PathBuf, opener: &Opener, now_ms: i64) -> Result<Database, StoreError> {
+    refuse_foreign(path)?;
+    let database = opener(path).map_err(|error| StoreError::database(path, error))?;
+    match format_of(path, &database)? {
+        Some(found) if found > FORMAT => Err(StoreError::Newer { path: path.clone(), found, known: FORMAT }),
+        Some(_) => Ok(database),
+        None => {
+            initialise(&database, now_ms).map_err(|error| StoreError::database(path, error))?;
+            // Makes the new name durable too; where directories cannot be synced it is already.
+            let _ = path.parent().map(File::open).and_then(Result::ok).map(|dir| dir.sync_all());
+            Ok(database)
+        }
+    }
+}
+
+fn refuse_foreign(path: &Path) -> Result<(), StoreError> {
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(StoreError::io(path, error)),
+    };
+    let mut head = [0; MAGIC.len()];
+    let mut read = 0;
+    while read < head.len() {
+        match file.read(&mut head[read..]).map_err(|error| StoreError::io(path, error))? {
+            0 => break,
+            n => read += n,
+        }
+    }
+    if read == 0 || head == MAGIC {
+        return Ok(());
+    }
+    Err(StoreError::Foreign { path: path.to_path_buf(), reason: "it does not begin as one".into() })
+}
+
+/// The format a database says it has; `None` for an empty one.
+fn format_of(path: &Path, database: &Database) -> Result<Option<u64>, StoreError> {
+    let look = || -> Result<(Option<u64>, usize), redb::Error> {
+        let read = database.begin_read()?;
+        let tables: Vec<String> = read.list_tables()?.map(|table| table.name().to_string()).collect();
+        if !tables.iter().any(|name| name == META.name()) {
+            return Ok((None, tables.len()));
+        }
+        let format = read.open_table(META)?.get("format")?.map(|format| format.value());
+        Ok((format, tables.len()))
+    };
+    match look() {
+        Ok((Some(format), _)) => Ok(Some(format)),
+        Ok((None, 0)) => Ok(None),
+        Ok((None, _)) | Err(redb::Error::TableTypeMismatch { .. } | redb::Error::TableIsMultimap(_)) => {
+            Err(StoreError::Foreign { path: path.to_path_buf(), reason: "a database with other tables".into() })
+        }
+        Err(error) => Err(StoreError::database(path, error)),
+    }
+}
+
+fn initialise(database: &Database, now_ms: i64) -> Result<(), redb::Error> {
+    let write = begin(database)?;
+    {
+        let mut meta = write.open_table(META)?;
+        meta.insert("format", FORMAT)?;
+        meta.insert("created", now_ms as u64)?;
+        write.open_table(NAMES)?;
+        write.open_table(SERIES)?;
+        write.open_table(FRAMES)?;
+        write.open_table(TOTALS)?;
+        write.open_table(STAMPED)?;
+        write.open_table(EVENTS)?;
+        write.open_table(ALERTS)?;
+    }
+    Ok(write.commit()?)
+}
+
+/// Begins a durable transaction whose file opens quickly after a crash.
+pub(super) fn begin(database: &Database) -> Result<WriteTransaction, redb::Error> {
+    let mut write = database.begin_write()?;
+    write.set_quick_repair(true);
+    Ok(write)
+}
+
+/// Bytes of disk blocks that are allocated to the file.
+pub(super) fn allocated(path: &Path) -> u64 {
+    std::fs::metadata(path).map_or(0, |metadata| metadata.blocks() * 512)
+}

@@ -1,0 +1,273 @@
+//! Start: from the file to a head.
+
+use std::collections::HashMap;
+
+use redb::{Database, ReadTransaction, ReadableDatabase};
+
+use super::catalog::{SeriesRow, read_name, read_series, read_total};
+use super::disk::{CLOSING_PARTS, FRAMES, META, NAMES, SERIES, TOTALS};
+use super::frame::{Column, What, columns};
+use super::head::{Head, WINDOWED};
+use super::role::{Number, Role};
+use super::shelf::{LIVE, Track, total_after};
+use super::timeline::{PARTITION_MS, partition_of};
+use crate::model::{ExpHist, Labels};
+
+/// What summaries look back on, and a little more.
+const WARM_MS: i64 = 12 * 60_000;
+
+/// What was read, and what could not be.
+pub(super) struct Replayed {
+    pub(super) head: Head,
+    /// Rows and frame parts that are damaged, by name.
+    pub(super) damage: Vec<String>,
+}
+
+/// Builds the head from the tables and the frames of the last hour.
+pub(super) fn replay(database: &Database, interval: i64) -> Result<Replayed, redb::Error> {
+    let read = database.begin_read()?;
+    let mut replay = Replay {
+        head: Head::new(interval),
+        damage: Vec::new(),
+        counts: HashMap::default(),
+        sums: HashMap::default(),
+        standings: HashMap::default(),
+    };
+    let meta = read.open_table(META)?;
+    replay.head.last_window = meta.get("last_window")?.map(|end| end.value() as i64);
+    replay.names(&read)?;
+    replay.series(&read)?;
+    for role in Role::ALL {
+        if let Some(next) = meta.get(next_key(role))? {
+            replay.head.shelf_mut(role).next = next.value() as u32;
+        }
+    }
+    replay.frames(&read)?;
+    replay.totals(&read)?;
+    let Replay { mut head, damage, .. } = replay;
+    head.moved.clear();
+    Ok(Replayed { head, damage })
+}
+
+/// The key of the next sequence of a role in `meta`.
+pub(super) fn next_key(role: Role) -> &'static str {
+    ["next_counter", "next_gauge", "next_set", "next_sketch", "next_recorded", "next_stamped"][role as usize]
+}
+
+struct Replay {
+    head: Head,
+    damage: Vec<String>,
+    counts: HashMap<Number, f64, foldhash::fast::RandomState>,
+    sums: HashMap<Number, f64, foldhash::fast::RandomState>,
+    standings: HashMap<Number, Standing, foldhash::fast::RandomState>,
+}
+
+/// Where a running total or sketch stands after a window.
+enum Standing {
+    Total(f64),
+    Sketch(Box<ExpHist>),
+}
+
+impl Replay {
+    fn names(&mut self, read: &ReadTransaction) -> Result<(), redb::Error> {
+        for row in read.open_table(NAMES)?.range::<u32>(..)? {
+            let (at, bytes) = row?;
+            match read_name(bytes.value()) {
+                Some((kind, name, prom_name)) => {
+                    self.head.names.add(kind, name, prom_name);
+                }
+                None => self.damage.push(format!("name {}", at.value())),
+            }
+        }
+        Ok(())
+    }
+
+    fn series(&mut self, read: &ReadTransaction) -> Result<(), redb::Error> {
+        for row in read.open_table(SERIES)?.range::<u32>(..)? {
+            let (number, bytes) = row?;
+            let number = Number(number.value());
+            let left = if number.role() == Some(Role::Stamped) { 0 } else { LIVE };
+            let admitted = match read_series(number, bytes.value(), &self.head.names.all) {
+                Some(SeriesRow::Received { created, name, series }) => self.head.admit_at(number, name, series, created, left).is_some(),
+                Some(SeriesRow::Recorded { created, labels }) => self.admit_recorded(number, &labels, created),
+                None => false,
+            };
+            if !admitted {
+                self.damage.push(format!("series {}", number.0));
+            }
+        }
+        Ok(())
+    }
+
+    fn admit_recorded(&mut self, number: Number, labels: &Labels, created: i64) -> bool {
+        self.head.admit_recorded(number, labels, created, LIVE).is_some()
+    }
+
+    /// Series that left: when, and where they stood.
+    fn totals(&mut self, read: &ReadTransaction) -> Result<(), redb::Error> {
+        for row in read.open_table(TOTALS)?.range::<u32>(..)? {
+            let (number, bytes) = row?;
+            let number = Number(number.value());
+            let total = number.role().and_then(|role| read_total(role, bytes.value()));
+            let Some((role, (left, value, ever))) = number.role().zip(total) else {
+                self.damage.push(format!("total {}", number.0));
+                continue;
+            };
+            let shelf = self.head.shelf_mut(role);
+            let Some(place) = shelf.find(number) else { continue };
+            let known = &mut shelf.known[place];
+            shelf.live -= usize::from(known.is_live());
+            (known.left, known.value) = (left, value);
+            if let (Track::Sketches(sketched), Some(ever)) = (&mut known.track, ever) {
+                sketched.ever = ever;
+            }
+        }
+        Ok(())
+    }
+
+    /// The frames of the open hour; of the one before too, while summaries still look there.
+    fn frames(&mut self, read: &ReadTransaction) -> Result<(), redb::Error> {
+        let Some(last) = self.head.last_window else { return Ok(()) };
+        let from = partition_of(last - WARM_MS).max(0) * PARTITION_MS + 1;
+        let mut window = 0;
+        for row in read.open_table(FRAMES)?.range((from as u64, 0)..)? {
+            let (key, part) = row?;
+            let (end, part_number) = key.value();
+            if std::mem::replace(&mut window, end) != end {
+                self.clear();
+            }
+            let closing = part_number >= CLOSING_PARTS;
+            match columns(part.value()) {
+                Some(columns) => {
+                    for column in columns {
+                        if self.column(&column, end as i64, closing).is_none() {
+                            self.damage.push(format!("window {end}"));
+                        }
+                    }
+                }
+                None => self.damage.push(format!("window {end}, part {part_number}")),
+            }
+        }
+        Ok(())
+    }
+
+    fn clear(&mut self) {
+        self.counts.clear();
+        self.sums.clear();
+        self.standings.clear();
+    }
+
+    fn column(&mut self, column: &Column<'_>, end: i64, closing: bool) -> Option<()> {
+        let numbers = column.numbers()?;
+        let slot = if column.role == Role::Recorded {
+            self.head.turn_recorded(end);
+            self.head.recorded.slot(end)?
+        } else {
+            self.head.turn_windows(end);
+            self.head.windows.slot(end)?
+        };
+        match (column.what, column.role) {
+            (What::Sample, Role::Sketch) => {
+                for (number, window) in numbers.into_iter().zip(column.sketches()?) {
+                    self.sketch(number, slot, window, end);
+                }
+            }
+            (What::Sample, _) => {
+                for (number, value) in numbers.into_iter().zip(column.floats()?) {
+                    self.float(number, slot, value, end);
+                }
+            }
+            (What::Stale, _) => {
+                for number in numbers {
+                    let shelf = self.head.shelf_mut(column.role);
+                    if let Some(place) = shelf.find(number) {
+                        shelf.end(place, slot, end);
+                    }
+                }
+            }
+            (What::Standing, Role::Sketch) => {
+                let standings = column.sketches()?.into_iter().flatten().map(|ever| Standing::Sketch(Box::new(ever)));
+                self.standings.extend(numbers.into_iter().zip(standings));
+            }
+            (What::Standing, _) => self.standings.extend(numbers.into_iter().zip(column.floats()?.into_iter().map(Standing::Total))),
+            (What::Age, _) => {
+                // At the close ages are of the last window; at a checkpoint the samples behind set gauges anew.
+                for (number, age) in numbers.into_iter().zip(column.floats()?) {
+                    self.age(number, end, age, closing);
+                }
+            }
+            (What::Count, _) => self.counts.extend(numbers.into_iter().zip(column.floats()?)),
+            (What::Sum, _) => self.sums.extend(numbers.into_iter().zip(column.floats()?)),
+        }
+        Some(())
+    }
+
+    fn age(&mut self, number: Number, end: i64, age: f64, closing: bool) {
+        let (interval, role) = (self.head.interval, number.role().unwrap_or(Role::Gauge));
+        let shelf = self.head.shelf_mut(role);
+        // Whether a gauge was set to what it was cannot be seen in frames: it counts as touched.
+        if let (Some(place), true) = (shelf.find(number), closing || role != Role::Gauge) {
+            shelf.known[place].touched = end - age as i64 * interval;
+        }
+    }
+
+    fn float(&mut self, number: Number, slot: u16, value: f64, end: i64) {
+        let standing = self.standings.remove(&number);
+        let Some(role) = number.role() else { return };
+        let shelf = self.head.shelf_mut(role);
+        let Some(place) = shelf.find(number) else { return };
+        shelf.revive(place);
+        let known = &mut shelf.known[place];
+        if value != 0.0 || role == Role::Gauge || role == Role::Recorded {
+            known.touched = end;
+        }
+        let value = match (role, standing) {
+            (Role::Counter, Some(Standing::Total(total))) => total,
+            (Role::Counter, _) => total_after(known.value, value),
+            _ => value,
+        };
+        known.push(slot, value);
+    }
+
+    fn sketch(&mut self, number: Number, slot: u16, window: Option<ExpHist>, end: i64) {
+        let standing = self.standings.remove(&number);
+        let exact = self.counts.remove(&number).zip(self.sums.remove(&number));
+        let shelf = self.head.shelf_mut(Role::Sketch);
+        let Some(place) = shelf.find(number) else { return };
+        shelf.revive(place);
+        let known = &mut shelf.known[place];
+        if window.is_some() {
+            known.touched = end;
+        }
+        if let Track::Sketches(sketched) = &mut known.track {
+            let standing = match standing {
+                Some(Standing::Sketch(ever)) => Some(*ever),
+                _ => None,
+            };
+            sketched.restore(slot, standing, window.as_ref(), exact);
+        }
+    }
+}
+
+impl Head {
+    /// Puts a series that the file knows on its shelf.
+    fn admit_at(&mut self, number: Number, name: u32, series: crate::model::Series, created: i64, left: i64) -> Option<u32> {
+        let track = Track::new(number.role()?);
+        let known = super::shelf::Known {
+            series: Some(series),
+            labels: Labels::default(),
+            name,
+            created,
+            touched: created,
+            left,
+            value: 0.0,
+            track,
+        };
+        self.admit(number, known)
+    }
+
+    /// Counts what is live.
+    pub(super) fn live(&self) -> usize {
+        WINDOWED.iter().map(|&role| self.shelf(role).live).sum()
+    }
+}

@@ -1,0 +1,23 @@
+//! The real relay, started as a user starts it, with real peers on the other side. One module per user's story.
+//!
+//! Peers come from `tests/peers/install` and lie in `tests/.peers`. A story whose peer cannot be had prints `SKIPPED: reason`;
+//! with `CI` set that is a failure.
+#![allow(clippy::disallowed_methods, reason = "stories run by the clock on the wall")]
+
+#[path = "../intake/mod.rs"]
+mod intake;
+
+mod http;
+mod page;
+mod peers;
+mod relay;
+mod sender;
+
+mod bad_input;
+mod datadog_receives;
+mod exactness;
+mod existing_clients;
+mod first_minute;
+mod killed_under_load;
+mod prometheus_scrapes;
+mod systemd_starts_us;

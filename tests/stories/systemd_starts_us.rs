@@ -1,0 +1,108 @@
+//! Under a supervisor: readiness is told, sockets are inherited, and a stop loses nothing that was sent.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use crate::peers::{program, skip};
+use crate::relay::{BINARY, Home, Relay, wait_for};
+use crate::sender::{is_bound, send_paced};
+
+/// What the shell does as the supervisor's child: the socket that came as its input becomes descriptor 3.
+const INHERIT: &str = "exec 3<&0 </dev/null; export LISTEN_FDS=1 LISTEN_FDNAMES=statsd LISTEN_PID=$$; exec \"$@\"";
+
+/// The next message to `NOTIFY_SOCKET` that has the line `wanted`.
+fn wait_for_state(supervisor: &UnixDatagram, wanted: &str) {
+    let mut buffer = [0; 4_096];
+    let mut heard = Vec::new();
+    wait_for(&format!("{wanted} from the relay"), 20, || {
+        let length = supervisor.recv(&mut buffer).ok()?;
+        heard.push(String::from_utf8_lossy(&buffer[..length]).into_owned());
+        heard.last()?.lines().any(|line| line == wanted).then_some(())
+    });
+}
+
+#[test]
+fn readiness_progress_and_the_stop_are_told() {
+    let home = Home::new("");
+    let supervisor = UnixDatagram::bind(home.path("notify")).unwrap();
+    supervisor.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+    let mut command = home.command();
+    command.env("NOTIFY_SOCKET", home.path("notify")).env("WATCHDOG_USEC", "4000000");
+    let relay = Relay::start(command, &home.path("log"));
+    wait_for_state(&supervisor, "READY=1");
+    wait_for_state(&supervisor, "WATCHDOG=1");
+    let (status, took) = relay.terminate();
+    assert_eq!(status.code(), Some(0), "{status:?}");
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    wait_for_state(&supervisor, "STOPPING=1");
+}
+
+#[test]
+fn what_is_queued_at_the_stop_is_in_the_store() {
+    let home = Home::new("");
+    let relay = home.start();
+    let sent = send_paced(relay.udp, 20_000, |_| "last.words:1|c".into(), |_| true);
+    let (status, took) = relay.terminate();
+    assert_eq!(status.code(), Some(0), "{status:?}");
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    let relay = home.start();
+    relay.wait_for_sum("last_words", &[], sent.lines as f64, 10);
+    relay.stop();
+}
+
+#[test]
+fn an_inherited_socket_keeps_what_arrives_between_two_relays() {
+    let home = Home::new("");
+    let held = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = held.local_addr().unwrap();
+    let start = || {
+        let mut command = Command::new("sh");
+        command.args(["-c", INHERIT, "sh", BINARY, "run", "--config"]).arg(home.path("relay.yaml"));
+        command.stdin(OwnedFd::from(held.try_clone().unwrap()));
+        Relay::start(command, &home.path("log"))
+    };
+    let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let mut sent = 0.0;
+    for round in 0..4 {
+        // The first round goes to a running relay, the others to nobody.
+        let relay = (round == 0).then(start);
+        for _ in 0..50 {
+            client.send_to(b"held.hits:1|c", address).unwrap();
+            sent += 1.0;
+        }
+        let relay = relay.unwrap_or_else(start);
+        assert_eq!(relay.udp, address);
+        relay.wait_for_sum("held_hits", &[], sent, 15);
+        relay.stop();
+    }
+}
+
+#[test]
+fn socket_activation_hands_over_the_first_datagram() {
+    let Some(activate) = program("systemd-socket-activate") else { return skip("no systemd-socket-activate") };
+    let home = Home::new("");
+    let address = free_port();
+    let mut command = Command::new(activate);
+    command.stdin(Stdio::null());
+    command.args(["--datagram", "--fdname=statsd", "-l"]).arg(address.to_string());
+    command.arg(Path::new(BINARY)).args(["run", "--config"]).arg(home.path("relay.yaml"));
+    let client = std::thread::spawn(move || {
+        wait_for("the activator's socket", 20, || is_bound(address).then_some(()));
+        UdpSocket::bind("127.0.0.1:0").unwrap().send_to(b"first.hit:1|c", address).unwrap();
+    });
+    let relay = Relay::start(command, &home.path("log"));
+    client.join().unwrap();
+    assert_eq!(relay.udp, address);
+    relay.wait_for_sum("first_hit", &[], 1.0, 10);
+    relay.assert_balanced(1);
+    relay.stop();
+}
+
+/// A port that was free a moment ago: the activator cannot be told to choose one.
+fn free_port() -> SocketAddr {
+    UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
