@@ -222,7 +222,8 @@ fn clean_labels(out: &mut String, series: &Series, kind: Kind) -> bool {
         sorted &= last < key;
         last = key;
         pair(out, key, value);
-        !again && !value.is_empty() && is_label(key) && !(key == QUANTILE && kind.is_sketch())
+        let reserved = key == QUANTILE && kind.is_sketch();
+        !again && !reserved && !value.is_empty() && is_label(key)
     });
     if clean && !sorted {
         let mut pairs: Vec<(&str, &str)> = series.tags().filter_map(|tag| tag.split_once(':')).collect();
