@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+const NEGATIVE_ZERO: u64 = 1 << 63;
+
 /// Appends the shortest decimal that reads back as `value`; exponent form only below 1e-6 and from 1e21.
 pub fn write(out: &mut String, value: f64) {
     let magnitude = value.abs();
@@ -12,6 +14,9 @@ pub fn write(out: &mut String, value: f64) {
         out.write_str(if value > 0.0 { "+Inf" } else { "-Inf" })
     } else if magnitude != 0.0 && !(1e-6..1e21).contains(&magnitude) {
         return write_exponent(out, value);
+    } else if magnitude < 1e15 && value.fract() == 0.0 && value.to_bits() != NEGATIVE_ZERO {
+        // Most values are whole, and this is several times as fast.
+        write!(out, "{}", value as i64)
     } else {
         write!(out, "{value}")
     };
@@ -43,7 +48,9 @@ mod tests {
     fn numbers_are_spelled_as_prometheus_does() {
         let table = [
             (0.0, "0"),
+            (-0.0, "-0"),
             (1.0, "1"),
+            (-1e14, "-100000000000000"),
             (-2.5, "-2.5"),
             (0.1 + 0.2, "0.30000000000000004"),
             (1_000_000.0, "1000000"),

@@ -80,17 +80,14 @@ impl Writer<'_> {
         let out = if name < OWN_PREFIX { &mut text.before } else { &mut text.after };
         header(out, name, first);
 
-        let mut scratch = String::new();
+        let body = out.len();
         if let [at] = same[..]
-            && first.series.iter().all(|series| is_clean(series, first.kind))
+            && self.clean_rows(out, name, at)
         {
-            for (row, series) in first.series.iter().enumerate() {
-                scratch.clear();
-                clean_labels(&mut scratch, series);
-                self.sample(out, name, &scratch, &[(at, row)]);
-            }
             return;
         }
+        out.truncate(body);
+        let mut scratch = String::new();
         let mut order: Vec<(String, Vec<Place>)> = Vec::new();
         let mut known: HashMap<String, usize> = HashMap::new();
         for &at in &same {
@@ -109,6 +106,20 @@ impl Writer<'_> {
         for (labels, places) in &order {
             self.sample(out, name, labels, places);
         }
+    }
+
+    /// Writes the rows of one family as long as each is clean: then no two of them have the same labels.
+    fn clean_rows(&self, out: &mut String, name: &str, at: usize) -> bool {
+        let family = &self.window.roster[at];
+        let mut scratch = String::new();
+        family.series.iter().enumerate().all(|(row, series)| {
+            scratch.clear();
+            let clean = clean_labels(&mut scratch, series, family.kind);
+            if clean {
+                self.sample(out, name, &scratch, &[(at, row)]);
+            }
+            clean
+        })
     }
 
     /// Writes the lines of the series at `places`, which share their labels.
@@ -144,7 +155,9 @@ impl Writer<'_> {
         }
         for (spelled, q) in &self.quantiles {
             let comma = if labels.is_empty() { "" } else { "," };
-            let _ = write!(out, "{name}{{{labels}{comma}{QUANTILE}=\"{spelled}\"}} ");
+            for part in [name, "{", labels, comma, QUANTILE, "=\"", spelled, "\"} "] {
+                out.push_str(part);
+            }
             number::write(out, merged.quantile(*q));
             out.push('\n');
         }
@@ -198,32 +211,35 @@ fn line(out: &mut String, name: [&str; 2], labels: &str, value: f64) {
     out.push('\n');
 }
 
-/// Whether every tag is a label as it stands: then no other clean series of the family has the same labels.
-fn is_clean(series: &Series, kind: Kind) -> bool {
+/// Appends `a="b",c="d"`, sorted by key, if every tag is a label as it stands; else what is appended is of no use.
+fn clean_labels(out: &mut String, series: &Series, kind: Kind) -> bool {
     let mut last = "";
-    series.tags().all(|tag| {
+    let mut sorted = true;
+    let clean = series.tags().all(|tag| {
         let Some((key, value)) = tag.split_once(':') else { return false };
-        // Tags are sorted, so a key given twice stands side by side.
-        let again = std::mem::replace(&mut last, key) == key;
-        let bytes = key.as_bytes();
-        !again
-            && !value.is_empty()
-            && !key.is_empty()
-            && !bytes[0].is_ascii_digit()
-            && !key.starts_with("__")
-            && bytes.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_')
-            && !(key == QUANTILE && kind.is_sketch())
-    })
+        // Tags are sorted, so a key given twice stands side by side. Keys nearly are: `a1:` comes before `a:`.
+        let again = key == last;
+        sorted &= last < key;
+        last = key;
+        pair(out, key, value);
+        let reserved = key == QUANTILE && kind.is_sketch();
+        !again && !reserved && !value.is_empty() && is_label(key)
+    });
+    if clean && !sorted {
+        let mut pairs: Vec<(&str, &str)> = series.tags().filter_map(|tag| tag.split_once(':')).collect();
+        pairs.sort_unstable();
+        out.clear();
+        pairs.into_iter().for_each(|(key, value)| pair(out, key, value));
+    }
+    clean
 }
 
-/// `a="b",c="d"` of a clean series, sorted by key.
-fn clean_labels(out: &mut String, series: &Series) {
-    let mut pairs: Vec<(&str, &str)> = series.tags().filter_map(|tag| tag.split_once(':')).collect();
-    // Nearly sorted: tags are, by `key:value`.
-    pairs.sort_unstable();
-    for (key, value) in pairs {
-        pair(out, key, value);
-    }
+/// Whether a tag's key is a label name that stays as it is.
+fn is_label(key: &str) -> bool {
+    let bytes = key.as_bytes();
+    bytes.first().is_some_and(|first| !first.is_ascii_digit())
+        && !key.starts_with("__")
+        && bytes.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_')
 }
 
 /// `a="b",c="d"` of any series. A client's own `quantile` under a summary becomes `exported_quantile`.

@@ -72,12 +72,8 @@ impl ExpHist {
             self.lower_schema();
         }
         let shift = other.schema - self.schema;
-        for &(index, weight) in &other.positive {
-            add(&mut self.positive, lowered(index, shift), weight);
-        }
-        for &(index, weight) in &other.negative {
-            add(&mut self.negative, lowered(index, shift), weight);
-        }
+        add_all(&mut self.positive, &other.positive, shift);
+        add_all(&mut self.negative, &other.negative, shift);
         self.zero += other.zero;
         self.count += other.count;
         self.sum = saturate(self.sum + other.sum);
@@ -96,13 +92,14 @@ impl ExpHist {
             return f64::NAN;
         }
         let target = q.clamp(0.0, 1.0) * self.count;
-        let below = self.negative.iter().rev().map(|&(index, weight)| (-middle(index, self.schema), weight));
-        let zero = std::iter::once((0.0, self.zero));
-        let above = self.positive.iter().map(|&(index, weight)| (middle(index, self.schema), weight));
+        let below = self.negative.iter().rev().map(|&(index, weight)| (-1.0, index, weight));
+        let zero = std::iter::once((0.0, 0, self.zero));
+        let above = self.positive.iter().map(|&(index, weight)| (1.0, index, weight));
         let mut seen = 0.0;
-        for (value, weight) in below.chain(zero).chain(above) {
+        for (sign, index, weight) in below.chain(zero).chain(above) {
             seen += weight;
             if weight > 0.0 && seen >= target {
+                let value: f64 = sign * middle(index, self.schema);
                 return value.clamp(self.min, self.max);
             }
         }
@@ -163,6 +160,25 @@ fn add(side: &mut Vec<(i32, f64)>, index: i32, weight: f64) {
         Ok(at) => side[at].1 += weight,
         Err(at) => side.insert(at, (index, weight)),
     }
+}
+
+/// Adds buckets of a schema higher by `shift`. Both sides are ascending, so one walk over both will do.
+fn add_all(side: &mut Vec<(i32, f64)>, other: &[(i32, f64)], shift: i8) {
+    if other.len() * 8 < side.len() {
+        return other.iter().for_each(|&(index, weight)| add(side, lowered(index, shift), weight));
+    }
+    let mut merged: Vec<(i32, f64)> = Vec::with_capacity(side.len() + other.len());
+    let mut mine = side.iter().copied().peekable();
+    for &(index, weight) in other {
+        let index = lowered(index, shift);
+        merged.extend(std::iter::from_fn(|| mine.next_if(|have| have.0 <= index)));
+        match merged.last_mut() {
+            Some((last, sum)) if *last == index => *sum += weight,
+            _ => merged.push((index, weight)),
+        }
+    }
+    merged.extend(mine);
+    *side = merged;
 }
 
 #[cfg(test)]

@@ -140,12 +140,11 @@ fn the_fast_writer_agrees_with_the_derivation_of_labels() {
                 let tags = [format!("{first}:{value}"), format!("{second}:2"), "z:end".to_string()];
                 let tags: Vec<&str> = tags.iter().map(String::as_str).collect();
                 let series = series(0, Kind::Counter, "n", &tags);
-                if !is_clean(&series, Kind::Counter) {
+                let (mut fast, mut derived) = (String::new(), String::new());
+                if !clean_labels(&mut fast, &series, Kind::Counter) {
                     continue;
                 }
                 clean += 1;
-                let (mut fast, mut derived) = (String::new(), String::new());
-                clean_labels(&mut fast, &series);
                 derived_labels(&mut derived, "n", &series, Kind::Counter);
                 assert_eq!(fast, derived, "{tags:?}");
             }
