@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use statsd_relay::alert::{Bundle, Engine, Evaluation, RuleHealth, RuleKind, RuleSet, RulesConfig, SavedAlert, Settings};
+use statsd_relay::config::load_rules;
 use statsd_relay::model::{
     Alert, AlertState, Labels, Matcher, Recorded, Sample, SampleValue, Select, SelectError, Selected, SeriesSlice, TimeRange,
 };
@@ -296,7 +297,7 @@ fn files_are_found_by_pattern_and_missing_ones_named() {
     }
     let load = |files: &[&str]| {
         let files = files.iter().map(ToString::to_string).collect();
-        RuleSet::load(&RulesConfig { files, bundled: Vec::new() }, base.path())
+        load_rules(&RulesConfig { files, bundled: Vec::new() }, base.path())
     };
     let set = load(&["*.yml", "a.yml", "none/*.yml"]).unwrap();
     assert_eq!(set.groups.iter().map(|group| group.name.as_str()).collect::<Vec<_>>(), ["a.yml", "b.yml"], "each file once");
@@ -309,7 +310,7 @@ fn files_are_found_by_pattern_and_missing_ones_named() {
 
 #[test]
 fn the_bundled_rules_load_and_fire() {
-    let set = RuleSet::load(&RulesConfig::default(), Path::new("/")).unwrap();
+    let set = load_rules(&RulesConfig::default(), Path::new("/")).unwrap();
     let names: Vec<String> = set.groups[0].rules.iter().map(|rule| rule.name.clone()).collect();
     assert_eq!((set.groups[0].file.as_str(), names.len()), ("bundled:self", 10));
     let known: Vec<&str> = statsd_relay::telemetry::ALL.iter().map(|metric| metric.name).collect();
@@ -349,7 +350,7 @@ fn the_bundled_rules_load_and_fire() {
     names.sort();
     assert_eq!(fired, names);
     for bundle in [Bundle::Sentry, Bundle::Web, Bundle::Anomaly] {
-        assert!(RuleSet::load(&RulesConfig { files: Vec::new(), bundled: vec![bundle] }, Path::new("/")).is_err());
+        assert!(load_rules(&RulesConfig { files: Vec::new(), bundled: vec![bundle] }, Path::new("/")).is_err());
     }
 }
 

@@ -1,12 +1,11 @@
 //! Rules: Prometheus rule files evaluated on closed windows.
 //!
 //! ```text
-//! files -> RuleSet::load -> Engine;   Engine + window's end + Select -> series written, alerts to tell of
+//! texts -> RuleSet::new -> Engine;   Engine + window's end + Select -> series written, alerts to tell of
 //! ```
 
 mod config;
 mod engine;
-mod files;
 mod fingerprint;
 mod group;
 mod rules;

@@ -1,13 +1,11 @@
 //! Prometheus rule files, unchanged: read, checked, with the exact place of everything that is wrong.
 
 use std::fmt;
-use std::path::Path;
 use std::time::Duration;
 
-use super::files;
 use super::template::Template;
 use super::yaml::{self, Content, Node, Place};
-use super::{Bundle, RulesConfig};
+use super::Bundle;
 use crate::model::units::parse_duration;
 use crate::model::{Labels, labels};
 use crate::query::{self, Expr};
@@ -102,30 +100,20 @@ impl fmt::Display for RuleError {
 impl std::error::Error for RuleError {}
 
 impl RuleSet {
-    /// Reads every file that `rules.files` names (relative to `base`) and the bundled rules.
+    /// Puts the bundled rules and the text of rule files together. A file that could not be read brings its
+    /// reason in place of its text.
     ///
     /// Errors are all that could be found at once.
-    pub fn load(config: &RulesConfig, base: &Path) -> Result<RuleSet, Vec<RuleError>> {
+    pub fn new(files: Vec<(String, Result<String, String>)>, bundled: &[Bundle]) -> Result<RuleSet, Vec<RuleError>> {
         let mut set = RuleSet::default();
         let mut errors = Vec::new();
-        let mut seen = std::collections::BTreeSet::new();
-        for pattern in &config.files {
-            let paths = files::expand(pattern, base).unwrap_or_else(|message| {
-                errors.push(whole(pattern, message));
-                Vec::new()
-            });
-            if paths.is_empty() && files::is_glob(pattern) {
-                set.warnings.push(format!("rules.files: {pattern} names no file"));
-            }
-            for path in paths.into_iter().filter(|path| seen.insert(path.clone())) {
-                let file = path.display().to_string();
-                match files::read(&path) {
-                    Ok(text) => set.add(&file, &text, &mut errors),
-                    Err(message) => errors.push(whole(&file, message)),
-                }
+        for (file, text) in files {
+            match text {
+                Ok(text) => set.add(&file, &text, &mut errors),
+                Err(message) => errors.push(whole(&file, message)),
             }
         }
-        for bundle in &config.bundled {
+        for bundle in bundled {
             match bundle {
                 Bundle::SelfMonitoring => set.add("bundled:self", include_str!("../../packaging/rules/self.yml"), &mut errors),
                 other => errors.push(whole("rules.bundled", format!("{other:?} rules are not in this version; self is"))),

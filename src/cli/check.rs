@@ -7,7 +7,6 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::{Overrides, exit};
-use crate::alert::RuleSet;
 use crate::config::{self, Finding, Loaded};
 
 #[derive(Args)]
@@ -56,7 +55,7 @@ fn warning(finding: Finding) -> String {
 /// Reads the rule files: what is wrong, one line each, and what is only worth a word.
 fn rules(loaded: &Loaded) -> (Vec<String>, Vec<String>) {
     // Relative paths already start at the file's directory.
-    match RuleSet::load(&loaded.config.rules, Path::new("")) {
+    match config::load_rules(&loaded.config.rules, Path::new("")) {
         Ok(rules) => (Vec::new(), rules.warnings),
         Err(errors) => (errors.iter().map(ToString::to_string).collect(), Vec::new()),
     }

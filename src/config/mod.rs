@@ -11,6 +11,7 @@
 mod error;
 mod load;
 mod not_built;
+mod rules;
 mod secrets;
 mod validate;
 mod yaml;
@@ -33,6 +34,7 @@ use crate::web::{HttpConfig, ScrapeConfig};
 pub use error::{ConfigError, Finding, Place};
 pub use load::{DEFAULT_FILE, Loaded, Sources, load, parse};
 pub use not_built::not_built_yet;
+pub use rules::load_rules;
 pub use yaml::to_yaml;
 
 /// The reference: every key with its default and what it does.

@@ -33,7 +33,7 @@ pub fn write_exponent(out: &mut String, value: f64) {
     let _ = write!(out, "{mantissa}e{sign}{digits:0>2}");
 }
 
-/// [`write`] into a string of its own.
+/// [`write()`] into a string of its own.
 pub fn text(value: f64) -> String {
     let mut out = String::new();
     write(&mut out, value);

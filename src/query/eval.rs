@@ -11,6 +11,7 @@ use super::error::{QueryError, position};
 use super::load::Times;
 use super::selector::{MAX_REGEXES, anchored};
 use super::{Answer, Options, Value, VectorSample};
+use crate::clock::Clock;
 use crate::model::{Labels, Sample, SampleValue, Select, SeriesSlice};
 
 pub(super) const DUPLICATE: &str = "vector cannot contain metrics with the same labelset";
@@ -294,10 +295,9 @@ impl<'a> Eval<'a> {
         }
     }
 
-    #[allow(clippy::disallowed_methods, reason = "a deadline is a point of the monotonic clock, given by the caller")]
     pub(super) fn check_deadline(&self) -> Result<(), QueryError> {
         match self.options.deadline {
-            Some(deadline) if std::time::Instant::now() >= deadline => Err(QueryError::timeout()),
+            Some(deadline) if Clock::system().instant() >= deadline => Err(QueryError::timeout()),
             _ => Ok(()),
         }
     }

@@ -18,12 +18,12 @@ use super::own::Own;
 use super::sockets::Sockets;
 use super::{ExitStatus, StartError, data_dir, sockets, systemd};
 use crate::aggregate::{Aggregator, Base, Cutter, CutterOptions, Handed, Published, Restored, Schedule};
-use crate::alert::{Engine, GroupStatus, RuleSet, SavedAlert, Settings};
+use crate::alert::{Engine, GroupStatus, SavedAlert, Settings};
 use crate::clock::Clock;
-use crate::config::{Config, Loaded};
+use crate::config::{Config, Loaded, load_rules};
 use crate::ingest::Producer;
 use crate::listen::{Heartbeat, ListenConfig, Threads};
-use crate::model::{Kind, Labels, Matcher, Select, SelectError, Selected, Series, TimeRange};
+use crate::model::{Kind, Labels, Matcher, Select, SelectError, Selected, TimeRange};
 use crate::notify::{self, NotifyHandle};
 use crate::sink::{self, SinkContext, SinkHandle, SinkType};
 use crate::store::{self, Store, StoreError, Writer};
@@ -67,10 +67,13 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
     let health = Arc::new(Health::new());
     describe_process(&clock);
 
-    let rules = RuleSet::load(&config.rules, Path::new("")).map_err(|errors| {
+    let rules = load_rules(&config.rules, Path::new("")).map_err(|errors| {
         let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
         StartError::config(lines.join("\n"))
     })?;
+    for warning in &rules.warnings {
+        tracing::warn!("{warning}");
+    }
     let directory = if config.store.enabled {
         data_dir::choose(config.data_dir.as_deref(), std::env::var_os("STATE_DIRECTORY"))?
     } else {

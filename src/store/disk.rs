@@ -3,7 +3,7 @@
 use std::fs::{File, TryLockError};
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use redb::{Database, ReadableDatabase, TableDefinition, TableHandle, WriteTransaction};
@@ -64,11 +64,11 @@ pub(super) fn lock(dir: &Path) -> Result<File, StoreError> {
 }
 
 /// Opens the file or makes a new one; refuses what is not ours before anything is written.
-pub(super) fn open(path: &PathBuf, opener: &Opener, now_ms: i64) -> Result<Database, StoreError> {
+pub(super) fn open(path: &Path, opener: &Opener, now_ms: i64) -> Result<Database, StoreError> {
     refuse_foreign(path)?;
     let database = opener(path).map_err(|error| StoreError::database(path, error))?;
     match format_of(path, &database)? {
-        Some(found) if found > FORMAT => Err(StoreError::Newer { path: path.clone(), found, known: FORMAT }),
+        Some(found) if found > FORMAT => Err(StoreError::Newer { path: path.to_path_buf(), found, known: FORMAT }),
         Some(_) => Ok(database),
         None => {
             initialise(&database, now_ms).map_err(|error| StoreError::database(path, error))?;

@@ -1,22 +1,46 @@
-//! Which files a pattern names, and their text.
+//! The rule files that `rules.files` names, and their text.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
+
+use crate::alert::{RuleError, RuleSet, RulesConfig};
 
 /// Largest rule file.
 const MAX_BYTES: u64 = 1 << 20;
 /// Most files one pattern may name.
 const MAX_FILES: usize = 10_000;
 
+/// Reads every file that `rules.files` names (relative to `base`) and the bundled rules.
+pub fn load_rules(config: &RulesConfig, base: &Path) -> Result<RuleSet, Vec<RuleError>> {
+    let mut files = Vec::new();
+    let mut warnings = Vec::new();
+    let mut seen = BTreeSet::new();
+    for pattern in &config.files {
+        match expand(pattern, base) {
+            Ok(paths) if paths.is_empty() && is_glob(pattern) => warnings.push(format!("rules.files: {pattern} names no file")),
+            Ok(paths) => {
+                for path in paths.into_iter().filter(|path| seen.insert(path.clone())) {
+                    files.push((path.display().to_string(), read(&path)));
+                }
+            }
+            Err(message) => files.push((pattern.clone(), Err(message))),
+        }
+    }
+    let mut set = RuleSet::new(files, &config.bundled)?;
+    set.warnings.extend(warnings);
+    Ok(set)
+}
+
 /// Whether a pattern may name more than one file.
-pub(super) fn is_glob(pattern: &str) -> bool {
+fn is_glob(pattern: &str) -> bool {
     pattern.contains(['*', '?'])
 }
 
 /// The files a pattern names, sorted. `*` and `?` stand for characters of one path component and do not
 /// match a leading dot.
-pub(super) fn expand(pattern: &str, base: &Path) -> Result<Vec<PathBuf>, String> {
+fn expand(pattern: &str, base: &Path) -> Result<Vec<PathBuf>, String> {
     let mut found = vec![base.to_path_buf()];
     for component in Path::new(pattern).components() {
         match component {
@@ -81,7 +105,7 @@ fn matches(pattern: &[char], text: &[char]) -> bool {
 }
 
 /// The text of a regular file of at most 1 MiB.
-pub(super) fn read(path: &Path) -> Result<String, String> {
+fn read(path: &Path) -> Result<String, String> {
     let unreadable = |error: std::io::Error| format!("cannot read it: {error}");
     if !fs::metadata(path).map_err(unreadable)?.is_file() {
         return Err("it is not a plain file".into());
