@@ -3,7 +3,7 @@
 use std::fs::{File, TryLockError};
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use redb::{Database, ReadableDatabase, TableDefinition, TableHandle, WriteTransaction};
@@ -18,6 +18,8 @@ pub(super) const NAMES: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("
 pub(super) const SERIES: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("series");
 /// (Window end, part) to a part of the frame.
 pub(super) const FRAMES: TableDefinition<'_, (u64, u16), &[u8]> = TableDefinition::new("frames");
+/// Partition to the bytes of its frames' parts.
+pub(super) const HOURS: TableDefinition<'_, u64, u64> = TableDefinition::new("hours");
 /// Number of a series that left to when it did and where it stood.
 pub(super) const TOTALS: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("totals");
 /// (Unix second, series number) to a sample with a time of its own.
@@ -59,11 +61,11 @@ pub(super) fn lock(dir: &Path) -> Result<File, StoreError> {
 }
 
 /// Opens the file or makes a new one; refuses what is not ours before anything is written.
-pub(super) fn open(path: &PathBuf, opener: &Opener, now_ms: i64) -> Result<Database, StoreError> {
+pub(super) fn open(path: &Path, opener: &Opener, now_ms: i64) -> Result<Database, StoreError> {
     refuse_foreign(path)?;
     let database = opener(path).map_err(|error| StoreError::database(path, error))?;
     match format_of(path, &database)? {
-        Some(found) if found > FORMAT => Err(StoreError::Newer { path: path.clone(), found, known: FORMAT }),
+        Some(found) if found > FORMAT => Err(StoreError::Newer { path: path.to_path_buf(), found, known: FORMAT }),
         Some(_) => Ok(database),
         None => {
             initialise(&database, now_ms).map_err(|error| StoreError::database(path, error))?;
@@ -124,6 +126,7 @@ fn initialise(database: &Database, now_ms: i64) -> Result<(), redb::Error> {
         write.open_table(NAMES)?;
         write.open_table(SERIES)?;
         write.open_table(FRAMES)?;
+        write.open_table(HOURS)?;
         write.open_table(TOTALS)?;
         write.open_table(STAMPED)?;
         write.open_table(EVENTS)?;

@@ -408,7 +408,8 @@ fn files_that_are_not_ours_are_refused_and_stay_as_they_are() {
         write.open_table(disk::META).unwrap().insert("format", 99).unwrap();
         write.commit().unwrap();
     };
-    let table: [(&str, &dyn Fn(&Path), &str); 4] = [
+    type Make<'a> = &'a dyn Fn(&Path);
+    let table: [(&str, Make<'_>, &str); 4] = [
         ("text", &|path| std::fs::write(path, "not a store").unwrap(), "foreign"),
         ("short", &|path| std::fs::write(path, "r").unwrap(), "foreign"),
         ("other tables", &foreign_database, "foreign"),
