@@ -106,10 +106,26 @@ fn resident() -> usize {
     line.and_then(|line| line.split_whitespace().next()?.parse::<usize>().ok()).unwrap_or(0) * 1_024
 }
 
-fn report(what: &str, times: &mut [Duration]) {
-    times.sort_unstable();
-    let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
-    println!("{what}: p50 {:?}, p99 {:?}, most {:?}", at(0.5), at(0.99), at(1.0));
+/// Time this thread has spent on a processor: other load on the machine does not count.
+fn on_cpu() -> Duration {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    Duration::from_nanos(text.split_whitespace().next().and_then(|nanos| nanos.parse().ok()).unwrap_or(0))
+}
+
+/// Wall time and processor time of a call.
+fn timed<T>(clock: &Clock, call: impl FnOnce() -> T) -> (T, Duration, Duration) {
+    let (wall, cpu) = (clock.instant(), on_cpu());
+    let done = call();
+    (done, wall.elapsed(), on_cpu() - cpu)
+}
+
+fn report(what: &str, times: &[(Duration, Duration)]) {
+    let (mut wall, mut cpu): (Vec<Duration>, Vec<Duration>) = times.iter().copied().unzip();
+    for (clock, times) in [("wall", &mut wall), ("cpu", &mut cpu)] {
+        times.sort_unstable();
+        let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
+        println!("{what}, {clock}: p50 {:?}, p99 {:?}, most {:?}", at(0.5), at(0.99), at(1.0));
+    }
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -122,27 +138,24 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (mut appends, mut commits) = (Vec::new(), Vec::new());
     for n in 1..=windows as i64 {
         let window = load.window(n);
-        let at = clock.instant();
-        store.append(&window);
-        appends.push(at.elapsed());
-        let at = clock.instant();
-        writer.commit(START + n * STEP)?;
-        commits.push(at.elapsed());
+        let ((), wall, cpu) = timed(&clock, || store.append(&window));
+        appends.push((wall, cpu));
+        let (committed, wall, cpu) = timed(&clock, || writer.commit(START + n * STEP));
+        committed?;
+        commits.push((wall, cpu));
     }
     println!("{series} series, {windows} windows");
     println!("first append {:?}, first commit {:?}", appends[0], commits[0]);
-    report("append", &mut appends[1..]);
-    report("commit", &mut commits[1..]);
+    report("append", &appends[1..]);
+    report("commit", &commits[1..]);
     println!("file: {} bytes, {:.2} a sample", store.bytes(), store.bytes() as f64 / (series * windows) as f64);
     println!("memory: about {} bytes a series", (resident() - before) / series);
     let (start, end) = (START, START + windows as i64 * STEP);
     let named = |name: &str| Matcher { name: "__name__".into(), value: name.into(), op: MatchOp::Equal };
-    let at = clock.instant();
-    let found = store.select(&[named("counter_0")], TimeRange { start, end })?;
-    println!("select of {} series from memory: {:?}", found.series.len(), at.elapsed());
+    let (found, wall, cpu) = timed(&clock, || store.select(&[named("counter_0")], TimeRange { start, end }));
+    println!("select of {} series from memory: {wall:?}, cpu {cpu:?}", found?.series.len());
     drop((store, writer));
-    let at = clock.instant();
-    let (store, _writer) = open()?;
-    println!("open after a crash: {:?}, {} live", at.elapsed(), store.live().len());
+    let (opened, wall, cpu) = timed(&clock, open);
+    println!("open after a crash: {wall:?}, cpu {cpu:?}, {} live", opened?.0.live().len());
     Ok(())
 }
