@@ -18,6 +18,8 @@ pub(super) const NAMES: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("
 pub(super) const SERIES: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("series");
 /// (Window end, part) to a part of the frame.
 pub(super) const FRAMES: TableDefinition<'_, (u64, u16), &[u8]> = TableDefinition::new("frames");
+/// Partition to the bytes of its frames' parts.
+pub(super) const HOURS: TableDefinition<'_, u64, u64> = TableDefinition::new("hours");
 /// Number of a series that left to when it did and where it stood.
 pub(super) const TOTALS: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("totals");
 /// (Unix second, series number) to a sample with a time of its own.
@@ -129,6 +131,7 @@ fn initialise(database: &Database, now_ms: i64) -> Result<(), redb::Error> {
         write.open_table(NAMES)?;
         write.open_table(SERIES)?;
         write.open_table(FRAMES)?;
+        write.open_table(HOURS)?;
         write.open_table(TOTALS)?;
         write.open_table(STAMPED)?;
         write.open_table(EVENTS)?;

@@ -32,7 +32,7 @@ pub(super) fn read_floats(from: &mut Reader<'_>, n: usize) -> Option<Vec<f64>> {
                     values.push(from.raw_float()?);
                 }
             }
-            exponent => unpack(from, len, |integer| Some(values.push(unscaled(integer, exponent)?)))?,
+            exponent => unpack(from, len, |integer| unscaled(integer, exponent).map(|value| values.push(value)))?,
         }
     }
     Some(values)

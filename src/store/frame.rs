@@ -16,6 +16,8 @@ const ROWS: usize = 1_024;
 const SKETCH_BYTES: usize = 14_000;
 /// Plain bytes a column may unpack to; two sketches of full size are well below.
 const UNPACKED: usize = 1 << 17;
+/// Compression of sketches.
+const LEVEL: i32 = 1;
 /// Version and checksum.
 const HEAD: usize = 5;
 
@@ -44,17 +46,18 @@ impl What {
 }
 
 /// Builds the parts of one window.
-#[derive(Debug)]
 pub(super) struct FrameWriter {
     parts: Vec<Vec<u8>>,
     open: Vec<u8>,
     interval: u64,
+    /// Made with the first column of sketches, since it is costly.
+    compressor: Option<zstd::bulk::Compressor<'static>>,
 }
 
 impl FrameWriter {
     /// `interval` in milliseconds.
     pub(super) fn new(interval: u64) -> FrameWriter {
-        FrameWriter { parts: Vec::new(), open: Vec::new(), interval }
+        FrameWriter { parts: Vec::new(), open: Vec::new(), interval, compressor: None }
     }
 
     /// Floats by ascending sequence.
@@ -98,8 +101,12 @@ impl FrameWriter {
         let mut body = Vec::with_capacity(plain.len() + ids.len());
         put_ids(&mut body, ids);
         put_varint(&mut body, plain.len() as u64);
+        if self.compressor.is_none() {
+            self.compressor = zstd::bulk::Compressor::new(LEVEL).ok();
+        }
         // Compression into memory cannot fail; if it does, plain bytes say the same.
-        let packed = zstd::bulk::compress(plain, 3).ok().filter(|packed| packed.len() < plain.len());
+        let packed = self.compressor.as_mut().and_then(|compressor| compressor.compress(plain).ok());
+        let packed = packed.filter(|packed| packed.len() < plain.len());
         body.push(u8::from(packed.is_some()));
         body.extend_from_slice(packed.as_deref().unwrap_or(plain));
         self.column(what, Role::Sketch, ids.len(), &body);

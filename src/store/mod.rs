@@ -17,11 +17,14 @@ mod index;
 mod journal;
 mod queue;
 mod recall;
+mod record;
 mod replay;
 mod role;
 mod select;
 mod shelf;
 mod sketch;
+mod tables;
+mod take;
 #[cfg(test)]
 mod tests;
 mod timeline;
@@ -40,10 +43,10 @@ pub use error::StoreError;
 pub use journal::Note;
 pub use writer::{Committed, Writer};
 
-use head::{Head, Taken, WINDOWED};
+use head::{Head, WINDOWED};
 use history::Point;
-use role::Role;
 use shelf::{Known, Track};
+use take::Taken;
 
 use crate::model::{Kind, Recent, Recorded, TimeRange, Window};
 use crate::telemetry::WINDOWS_STORE_FAILED;
@@ -200,13 +203,15 @@ impl Store {
     /// What a series that is born or returns goes on from, if the store knows it. Never touches the disk.
     pub fn base(&self, kind: Kind, name: &str, tags: &mut dyn Iterator<Item = &str>) -> Option<Base> {
         let tags: Vec<&str> = tags.collect();
-        self.known(kind, name, &tags, |known| self.base_of(known, kind))
+        self.0.head.read().known(kind, name, &tags).map(|known| self.base_of(known, kind))
     }
 
     /// The recent sketches of a timer, for its summary.
     pub fn recent(&self, kind: Kind, name: &str, tags: &mut dyn Iterator<Item = &str>) -> Option<Recent> {
         let tags: Vec<&str> = tags.collect();
-        let (track, windows) = self.known(kind, name, &tags, |known| known.track.clone()).zip(Some(self.0.head.read().windows.clone()))?;
+        let head = self.0.head.read();
+        let (track, windows) = (head.known(kind, name, &tags)?.track.clone(), head.windows.clone());
+        drop(head);
         let mut recent = Recent::default();
         track.points(&windows, |at, point| {
             if let Point::Sample { window: Some(window), .. } = point {
@@ -214,12 +219,6 @@ impl Store {
             }
         });
         Some(recent).filter(|recent| !recent.is_empty())
-    }
-
-    fn known<T>(&self, kind: Kind, name: &str, tags: &[&str], see: impl FnOnce(&Known) -> T) -> Option<T> {
-        let head = self.0.head.read();
-        let place = head.find(Role::of(kind), head.names.get(kind, name)?, tags.iter().copied())?;
-        head.shelf(Role::of(kind)).known.get(place).map(see)
     }
 
     fn base_of(&self, known: &Known, kind: Kind) -> Base {

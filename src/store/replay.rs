@@ -158,7 +158,7 @@ impl Replay {
     }
 
     fn column(&mut self, column: &Column<'_>, end: i64, closing: bool) -> Option<()> {
-        let numbers = column.numbers()?;
+        let (numbers, mut near) = (column.numbers()?, 0);
         let slot = if column.role == Role::Recorded {
             self.head.turn_recorded(end);
             self.head.recorded.slot(end)?
@@ -169,12 +169,12 @@ impl Replay {
         match (column.what, column.role) {
             (What::Sample, Role::Sketch) => {
                 for (number, window) in numbers.into_iter().zip(column.sketches()?) {
-                    self.sketch(number, slot, window, end);
+                    self.sketch(number, &mut near, slot, window, end);
                 }
             }
             (What::Sample, _) => {
                 for (number, value) in numbers.into_iter().zip(column.floats()?) {
-                    self.float(number, slot, value, end);
+                    self.float(number, &mut near, slot, value, end);
                 }
             }
             (What::Stale, _) => {
@@ -211,11 +211,11 @@ impl Replay {
         }
     }
 
-    fn float(&mut self, number: Number, slot: u16, value: f64, end: i64) {
-        let standing = self.standings.remove(&number);
+    fn float(&mut self, number: Number, near: &mut usize, slot: u16, value: f64, end: i64) {
+        let standing = if self.standings.is_empty() { None } else { self.standings.remove(&number) };
         let Some(role) = number.role() else { return };
         let shelf = self.head.shelf_mut(role);
-        let Some(place) = shelf.find(number) else { return };
+        let Some(place) = shelf.find_near(number, near) else { return };
         shelf.revive(place);
         let known = &mut shelf.known[place];
         if value != 0.0 || role == Role::Gauge || role == Role::Recorded {
@@ -229,11 +229,11 @@ impl Replay {
         known.push(slot, value);
     }
 
-    fn sketch(&mut self, number: Number, slot: u16, window: Option<ExpHist>, end: i64) {
-        let standing = self.standings.remove(&number);
-        let exact = self.counts.remove(&number).zip(self.sums.remove(&number));
+    fn sketch(&mut self, number: Number, near: &mut usize, slot: u16, window: Option<ExpHist>, end: i64) {
+        let standing = if self.standings.is_empty() { None } else { self.standings.remove(&number) };
+        let exact = if self.counts.is_empty() { None } else { self.counts.remove(&number).zip(self.sums.remove(&number)) };
         let shelf = self.head.shelf_mut(Role::Sketch);
-        let Some(place) = shelf.find(number) else { return };
+        let Some(place) = shelf.find_near(number, near) else { return };
         shelf.revive(place);
         let known = &mut shelf.known[place];
         if window.is_some() {

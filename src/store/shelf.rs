@@ -181,6 +181,13 @@ impl Shelf {
         self.numbers.binary_search(&number).ok()
     }
 
+    /// The same, where it is likely at `guess`; the guess becomes the place after it.
+    pub(super) fn find_near(&self, number: Number, guess: &mut usize) -> Option<usize> {
+        let place = if self.numbers.get(*guess) == Some(&number) { *guess } else { self.find(number)? };
+        *guess = place + 1;
+        Some(place)
+    }
+
     pub(super) fn get(&self, number: Number) -> Option<&Known> {
         self.find(number).map(|at| &self.known[at])
     }

@@ -408,7 +408,8 @@ fn files_that_are_not_ours_are_refused_and_stay_as_they_are() {
         write.open_table(disk::META).unwrap().insert("format", 99).unwrap();
         write.commit().unwrap();
     };
-    let table: [(&str, &dyn Fn(&Path), &str); 4] = [
+    type Make<'a> = &'a dyn Fn(&Path);
+    let table: [(&str, Make<'_>, &str); 4] = [
         ("text", &|path| std::fs::write(path, "not a store").unwrap(), "foreign"),
         ("short", &|path| std::fs::write(path, "r").unwrap(), "foreign"),
         ("other tables", &foreign_database, "foreign"),
@@ -485,6 +486,37 @@ fn forgotten_series_leave_memory_and_file() {
     // Ends are NaN here, which equals nothing.
     assert_eq!(format!("{:?}", select(&store, &[], START, START + 9 * STEP)), format!("{before:?}"));
     assert_eq!(store.live().len(), 5);
+}
+
+#[test]
+fn a_commit_that_failed_only_in_its_answer_is_not_written_twice() {
+    let dir = TempDir::new().unwrap();
+    let (store, mut writer) = open(dir.path());
+    let (hits, own) = (family(vec![series(0, Kind::Counter, "hits", &[])]), series(1, Kind::Counter, "own", &[]));
+    let mut first = window(START + STEP, vec![(hits, counter(2.0, 2.0))]);
+    first.stamped = vec![Stamped { series: own, at: (START / 1_000) as u64 + 1, value: 2.0 }];
+    store.append(&first);
+    let waiting = store.0.head.read().queue.all();
+    writer.commit(START).unwrap();
+    for pending in waiting {
+        assert!(store.0.head.write().queue.push(Arc::into_inner(pending).unwrap()));
+    }
+    assert_eq!(writer.commit(START).unwrap(), Committed { through: START + STEP, windows: 1, dropped: 0 });
+    drop((store, writer));
+    let (store, _writer) = open(dir.path());
+    assert_eq!(one(&store, "hits", START, START + STEP), [(START + STEP, 2.0)]);
+    assert_eq!(one(&store, "own", START, START + STEP), [(START + 1_000, 2.0)]);
+}
+
+#[test]
+fn a_window_that_is_not_later_changes_nothing() {
+    let dir = TempDir::new().unwrap();
+    let (store, mut writer) = open(dir.path());
+    let hits = family(vec![series(0, Kind::Counter, "hits", &[])]);
+    store.append(&window(START + 2 * STEP, vec![(hits.clone(), counter(2.0, 2.0))]));
+    store.append(&window(START + STEP, vec![(hits, counter(9.0, 11.0))]));
+    assert_eq!(writer.commit(START).unwrap().windows, 1);
+    assert_eq!(one(&store, "hits", START, START + 9 * STEP), [(START + 2 * STEP, 2.0)]);
 }
 
 /// A disk that can fall sick.

@@ -2,20 +2,19 @@
 
 use std::sync::Arc;
 
-use redb::{Database, ReadableDatabase, ReadableTable, Table, WriteTransaction};
+use redb::{Database, ReadableDatabase, ReadableTable, WriteTransaction};
 
 use super::catalog::{put_name, put_series, put_total};
-use super::disk::{self, ALERTS, CLOSING_PARTS, EVENTS, FRAMES, META, NAMES, RECORDED_PARTS, SERIES, STAMPED, TOTALS};
+use super::disk::{self, ALERTS, CLOSING_PARTS, EVENTS, FRAMES, META, NAMES, SERIES, TOTALS};
+
 use super::frame::FrameWriter;
 use super::queue::Pending;
 use super::replay::next_key;
 use super::role::{Number, Role};
-use super::timeline::{PARTITION_MS, partition_of};
+use super::tables::Tables;
+use super::timeline::partition_of;
 use super::{Shared, StoreError};
 use crate::telemetry::WINDOWS_COMMITTED;
-
-/// Notes kept, in bytes.
-const NOTES: u64 = 64 << 20;
 
 /// Writes what was appended. There is one per store.
 pub struct Writer {
@@ -89,7 +88,12 @@ impl Writer {
         if let Some(database) = self.shared.database.read().as_ref() {
             return Ok(database.clone());
         }
-        let database = Arc::new(disk::open(&self.shared.path, &self.shared.opener, now_ms)?);
+        let opened = disk::open(&self.shared.path, &self.shared.opener, now_ms).map_err(|error| match error {
+            // The directory's lock is ours: it is a query that still reads the file as it was.
+            StoreError::InUse { path } => StoreError::Io { path, source: std::io::Error::other("a query still reads the file") },
+            error => error,
+        });
+        let database = Arc::new(opened?);
         *self.shared.database.write() = Some(database.clone());
         Ok(database)
     }
@@ -98,10 +102,12 @@ impl Writer {
         let mut committed = Committed::default();
         let batch = self.batch();
         let write = disk::begin(database).map_err(|error| self.error(error))?;
-        let stored = self.write(&write, &batch, now_ms, &mut committed).map_err(|error| self.error(error))?;
+        let oldest = (now_ms - self.keep).max(0);
+        let notes_bytes = self.write(&write, &batch, oldest, &mut committed).map_err(|error| self.error(error))?;
         write.commit().map_err(|error| self.error(error))?;
         WINDOWS_COMMITTED.counter(&[]).increment(committed.windows as u64);
-        self.notes_bytes = stored;
+        self.notes_bytes = notes_bytes;
+        self.cleaned = partition_of(oldest);
         self.settle(&batch);
         Ok(committed)
     }
@@ -150,39 +156,24 @@ impl Writer {
         }
     }
 
-    /// Writes a batch; answers the bytes of notes there are then.
-    fn write(&mut self, write: &WriteTransaction, batch: &Batch, now_ms: i64, committed: &mut Committed) -> Result<u64, redb::Error> {
-        let mut meta = write.open_table(META)?;
-        let through = meta.get("last_window")?.map_or(0, |end| end.value() as i64);
+    /// Writes a batch and deletes what is older than `oldest`; answers the bytes of notes there are then.
+    fn write(&mut self, write: &WriteTransaction, batch: &Batch, oldest: i64, committed: &mut Committed) -> Result<u64, redb::Error> {
         write_catalog(write, batch)?;
-        let mut frames = write.open_table(FRAMES)?;
-        let mut stamped = write.open_table(STAMPED)?;
-        let mut events = write.open_table(EVENTS)?;
+        let mut meta = write.open_table(META)?;
+        committed.through = meta.get("last_window")?.map_or(0, |end| end.value() as i64);
+        let mut tables = Tables::open(write)?;
         let mut notes_bytes = self.notes_bytes;
-        committed.through = through;
         for pending in &batch.pending {
-            if pending.is_window {
-                committed.windows += 1;
-            }
-            if pending.is_window && pending.at <= through {
+            committed.windows += usize::from(pending.is_window);
+            if pending.is_window && pending.at <= committed.through {
                 // It is there: an earlier commit failed only in its answer.
                 continue;
             }
-            let first = if pending.is_window { 0 } else { next_recorded_part(&frames, pending.at)? };
-            for (part, bytes) in pending.parts.iter().enumerate() {
-                frames.insert((pending.at as u64, first.saturating_add(part as u16)), bytes.as_slice())?;
-            }
-            for own in &pending.stamped {
-                let key = (own.at, own.number.0);
-                let before = match own.number.role() {
-                    Some(Role::Stamped) => stamped.get(key)?.map_or(0.0, |before| before.value()),
-                    _ => 0.0,
-                };
-                stamped.insert(key, before + own.value)?;
-            }
+            tables.put_frame(pending)?;
+            tables.put_stamped(pending)?;
             for (at, note) in &pending.notes {
                 self.note_sequence = self.note_sequence.wrapping_add(1);
-                events.insert(((*at).max(0) as u64, self.note_sequence), note.as_slice())?;
+                tables.events.insert(((*at).max(0) as u64, self.note_sequence), note.as_slice())?;
                 notes_bytes += note.len() as u64;
             }
             if pending.is_window {
@@ -200,33 +191,15 @@ impl Writer {
                 table.insert(*key, state.as_slice())?;
             }
         }
-        let oldest = (now_ms - self.keep).max(0);
         if partition_of(oldest) != self.cleaned {
-            self.cleaned = partition_of(oldest);
-            // The hour of the last window holds where every total stands.
-            let until = partition_of(oldest).min(partition_of(committed.through)) * PARTITION_MS;
-            frames.retain_in(..=(until.max(0) as u64, u16::MAX), |_, _| false)?;
-            stamped.retain_in(..((oldest / 1_000) as u64, 0), |_, _| false)?;
+            // The hour of the last window stays: it says where every total stands.
+            tables.forget_frames(partition_of(oldest).min(partition_of(committed.through)))?;
+            tables.stamped.retain_in(..((oldest / 1_000) as u64, 0), |_, _| false)?;
         }
-        committed.dropped = self.make_room(&mut frames, committed.through)?;
-        forget_notes(&mut events, oldest as u64, notes_bytes)
-    }
-
-    /// Deletes the oldest hour while the file is too large.
-    fn make_room(&self, frames: &mut Table<'_, (u64, u16), &'static [u8]>, last: i64) -> Result<usize, redb::Error> {
-        if self.shared.bytes() <= self.max_size {
-            return Ok(0);
+        if self.shared.bytes() > self.max_size {
+            committed.dropped = tables.make_room(self.max_size / 5 * 4, partition_of(committed.through))?;
         }
-        let Some(first) = frames.first()?.map(|(key, _)| key.value().0 as i64) else { return Ok(0) };
-        if partition_of(first) >= partition_of(last) {
-            return Ok(0);
-        }
-        let (until, mut dropped, mut window) = (((partition_of(first) + 1) * PARTITION_MS) as u64, 0, 0);
-        frames.retain_in(..=(until, u16::MAX), |(end, _), _| {
-            dropped += usize::from(std::mem::replace(&mut window, end) != end);
-            false
-        })?;
-        Ok(dropped)
+        tables.forget_notes(oldest as u64, notes_bytes)
     }
 
     /// Writes what waits and how long each series has been idle, and closes the file.
@@ -285,25 +258,6 @@ fn write_catalog(write: &WriteTransaction, batch: &Batch) -> Result<(), redb::Er
         }
     }
     Ok(())
-}
-
-/// Rules may record several times at one instant: each time behind the parts that are there.
-fn next_recorded_part(frames: &impl ReadableTable<(u64, u16), &'static [u8]>, at: i64) -> Result<u16, redb::Error> {
-    let mut there = frames.range((at as u64, RECORDED_PARTS)..(at as u64, CLOSING_PARTS))?;
-    let last = there.next_back().transpose()?.map(|(key, _)| key.value().1);
-    Ok(last.map_or(RECORDED_PARTS, |last| last + 1))
-}
-
-/// Deletes notes that are too old, or the oldest while there are too many.
-fn forget_notes(events: &mut Table<'_, (u64, u32), &'static [u8]>, oldest: u64, mut bytes: u64) -> Result<u64, redb::Error> {
-    loop {
-        let Some((key, len)) = events.first()?.map(|(key, note)| (key.value(), note.value().len() as u64)) else { return Ok(0) };
-        if key.0 >= oldest && bytes <= NOTES {
-            return Ok(bytes);
-        }
-        events.remove(key)?;
-        bytes = bytes.saturating_sub(len);
-    }
 }
 
 fn notes_bytes(database: &Database) -> Result<u64, redb::Error> {
