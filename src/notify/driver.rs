@@ -1,5 +1,6 @@
 //! Looks at groups when it is time, sends what is due, and takes the outcomes back. One task owns it all.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -9,6 +10,7 @@ use tokio::sync::{Notify as Bell, watch};
 use tokio::task::JoinSet;
 
 use super::group::{Due, Ended, Groups, Outcome};
+use super::heartbeat::Pulse;
 use super::{Notification, Notify, NotifyError};
 use crate::clock::Clock;
 use crate::model::Alert;
@@ -20,8 +22,12 @@ const TICK: Duration = Duration::from_millis(500);
 const MAX_ATTEMPTS: usize = 32;
 
 /// Where alerts are offered. Cloning shares it.
-#[derive(Clone)]
-pub struct NotifyHandle(Option<Arc<Inbox>>, watch::Receiver<bool>);
+#[derive(Clone, Default)]
+pub struct NotifyHandle {
+    /// `None` without a route.
+    pub(super) groups: Option<(Arc<Inbox>, watch::Receiver<bool>)>,
+    pub(super) pulse: Option<Arc<Pulse>>,
+}
 
 pub(super) struct Inbox {
     /// The newest offer; an older one that was not yet taken is out of date.
@@ -31,14 +37,12 @@ pub(super) struct Inbox {
 }
 
 impl NotifyHandle {
-    /// A handle that leads nowhere.
-    pub(super) fn silent() -> NotifyHandle {
-        NotifyHandle(None, watch::channel(true).1)
-    }
-
-    /// Takes every firing and every recently resolved alert there is. Never waits.
+    /// Takes every firing and every recently resolved alert there is, once for each evaluation. Never waits.
     pub fn offer(&self, alerts: Vec<Alert>) {
-        if let Some(inbox) = &self.0 {
+        if let Some(pulse) = &self.pulse {
+            pulse.felt.store(true, Ordering::Release);
+        }
+        if let Some((inbox, _)) = &self.groups {
             *inbox.offered.lock() = Some(alerts);
             inbox.bell.notify_one();
         }
@@ -46,11 +50,14 @@ impl NotifyHandle {
 
     /// Sends what is due, lets attempts end, and stops. False when `deadline` came first.
     pub async fn drain(&self, deadline: Duration) -> bool {
-        let Some(inbox) = &self.0 else { return true };
+        if let Some(pulse) = &self.pulse {
+            pulse.stop.notify_one();
+        }
+        let Some((inbox, stopped)) = &self.groups else { return true };
         inbox.closing.store(true, Ordering::Release);
         inbox.bell.notify_one();
-        let mut done = self.1.clone();
-        let stopped = tokio::time::timeout(deadline, done.wait_for(|done| *done)).await;
+        let mut stopped = stopped.clone();
+        let stopped = tokio::time::timeout(deadline, stopped.wait_for(|stopped| *stopped)).await;
         stopped.is_ok()
     }
 }
@@ -68,15 +75,15 @@ struct Driver<N> {
     clock: Clock,
     inbox: Arc<Inbox>,
     attempts: JoinSet<Attempt>,
-    waiting: Vec<Due>,
+    waiting: VecDeque<Due>,
 }
 
 /// Starts the task. `targets` are those of `groups`, in the same order.
 pub(super) fn start<N: Notify>(groups: Groups, targets: Vec<N>, clock: Clock, tasks: &mut JoinSet<()>) -> NotifyHandle {
     let inbox = Arc::new(Inbox { offered: Mutex::new(None), bell: Bell::new(), closing: AtomicBool::new(false) });
-    let (stopped, done) = watch::channel(false);
-    let handle = NotifyHandle(Some(Arc::clone(&inbox)), done);
-    let driver = Driver { groups, targets, clock, inbox, attempts: JoinSet::new(), waiting: Vec::new() };
+    let (stopped, watched) = watch::channel(false);
+    let handle = NotifyHandle { groups: Some((Arc::clone(&inbox), watched)), pulse: None };
+    let driver = Driver { groups, targets, clock, inbox, attempts: JoinSet::new(), waiting: VecDeque::new() };
     tasks.spawn(async move {
         driver.run().await;
         // Nobody waits for it: then nobody needs to know.
@@ -122,8 +129,9 @@ impl<N: Notify> Driver<N> {
             }
         }
         self.waiting.extend(due);
-        while self.attempts.len() < MAX_ATTEMPTS && !self.waiting.is_empty() {
-            let Due { key, target, notification, .. } = self.waiting.remove(0);
+        while self.attempts.len() < MAX_ATTEMPTS
+            && let Some(Due { key, target, notification, .. }) = self.waiting.pop_front()
+        {
             self.attempts.spawn(attempt(self.targets[target].clone(), key, target, notification));
         }
     }
@@ -152,7 +160,7 @@ async fn attempt<N: Notify>(target: N, key: String, index: usize, notification: 
     Attempt { key, target: index, receiver: notification.receiver, result }
 }
 
-fn count(receiver: &str, end: Ended) {
+pub(super) fn count(receiver: &str, end: Ended) {
     telemetry::NOTIFICATIONS.counter(&[("receiver", receiver), ("result", end.as_str())]).increment(1);
 }
 

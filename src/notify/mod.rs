@@ -3,6 +3,7 @@
 mod config;
 mod driver;
 mod group;
+mod heartbeat;
 mod inhibit;
 mod route;
 mod webhook;
@@ -10,6 +11,7 @@ mod webhook;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
@@ -21,6 +23,7 @@ pub use webhook::Webhook;
 
 use crate::clock::Clock;
 use group::{Groups, Target};
+use heartbeat::{Heartbeat, Pulse};
 use inhibit::Inhibitions;
 use route::Route;
 
@@ -59,23 +62,43 @@ pub fn check(config: &NotifyConfig) -> Result<Vec<String>, String> {
             return Err(format!("notify.receivers[{at}].{kind}: this version has no {kind} receiver; use webhook"));
         }
     }
-    if config.heartbeat.is_some() {
-        return Err("notify.heartbeat: this version sends no heartbeat".into());
+    if config.heartbeat.as_ref().is_some_and(|heartbeat| heartbeat.every < Duration::from_secs(1)) {
+        return Err("notify.heartbeat.every: it must be at least 1s".into());
     }
     let unheard = tree.is_none() && !config.receivers.is_empty();
     Ok(if unheard { vec!["notify.receivers: without notify.route nobody is notified".to_string()] } else { Vec::new() })
 }
 
-/// Starts the notifier. Without a route nothing is ever sent. The error names the key.
+/// Starts the notifier. Without a route nobody is notified, without a heartbeat nobody is called. The error names the key.
 pub fn start(config: &NotifyConfig, external_url: String, clock: Clock, tasks: &mut JoinSet<()>) -> Result<NotifyHandle, String> {
     check(config)?;
-    let Some(tree) = Route::tree(config)? else { return Ok(NotifyHandle::silent()) };
+    let heartbeat = config.heartbeat.as_ref().map(Heartbeat::new).transpose().map_err(|error| format!("notify.heartbeat.url: {error}"))?;
+    let mut handle = match Route::tree(config)? {
+        Some(tree) => start_groups(config, tree, &external_url, clock, tasks)?,
+        None => NotifyHandle::default(),
+    };
+    if let Some(heartbeat) = heartbeat {
+        driver::register(heartbeat::NAME);
+        let pulse = Arc::new(Pulse::default());
+        handle.pulse = Some(Arc::clone(&pulse));
+        tasks.spawn(heartbeat.run(pulse));
+    }
+    Ok(handle)
+}
+
+fn start_groups(
+    config: &NotifyConfig,
+    tree: Route,
+    external_url: &str,
+    clock: Clock,
+    tasks: &mut JoinSet<()>,
+) -> Result<NotifyHandle, String> {
     let (mut targets, mut webhooks) = (Vec::new(), Vec::new());
     for (at, receiver) in config.receivers.iter().enumerate() {
         driver::register(&receiver.name);
         for (index, webhook) in receiver.webhook.iter().enumerate() {
             let named = |error| format!("notify.receivers[{at}].webhook[{index}].url: {error}");
-            webhooks.push(Webhook::new(webhook, &external_url).map_err(named)?);
+            webhooks.push(Webhook::new(webhook, external_url).map_err(named)?);
             targets.push(Target { receiver: receiver.name.clone(), send_resolved: webhook.send_resolved });
         }
     }

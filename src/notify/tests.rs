@@ -210,6 +210,7 @@ fn a_wrong_configuration_names_its_key() {
         (format!("route: {{ receiver: ops, routes: [{{ matchers: [a] }}] }}\n{receivers}"), "\"a\" is not a matcher"),
         (format!("route: {{ receiver: ops, group_interval: 0s }}\n{receivers}"), "notify.route.group_interval: it must be more"),
         ("receivers: [{ name: ops, slack: [{}] }]".into(), "notify.receivers[0].slack: this version has no slack"),
+        ("heartbeat: { url: 'http://h/', every: 500ms }".into(), "notify.heartbeat.every: it must be at least 1s"),
         ("inhibit_rules: [{ source_matchers: ['='] }]".into(), "notify.inhibit_rules[0].source_matchers[0]: "),
     ] {
         let error = check(&config(&yaml)).unwrap_err();
@@ -251,7 +252,7 @@ async fn receiver(statuses: &'static [&'static str]) -> (u16, Arc<Mutex<Vec<Stri
                 let text = String::from_utf8_lossy(&bytes).into_owned();
                 let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
                 let length = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ").map(str::to_string));
-                if body.len() >= length.unwrap().parse().unwrap() {
+                if body.len() >= length.map_or(0, |length| length.parse().unwrap()) {
                     break text;
                 }
             };
@@ -357,5 +358,25 @@ async fn the_driver_delivers_what_is_offered_and_drains() {
     assert!(handle.drain(Duration::from_secs(5)).await);
     assert_eq!(literal.got.lock()[1].reason, Reason::AllResolved);
     assert!(tasks.join_next().await.unwrap().is_ok());
-    assert!(NotifyHandle::silent().drain(Duration::ZERO).await);
+    assert!(NotifyHandle::default().drain(Duration::ZERO).await);
+}
+
+#[tokio::test]
+async fn the_heartbeat_calls_only_while_rules_are_evaluated() {
+    let (port, requests) = receiver(&["200 OK"]).await;
+    let config =
+        HeartbeatConfig { url: crate::net::Secret::Literal(format!("http://127.0.0.1:{port}/ping")), every: Duration::from_millis(1) };
+    let pulse = Arc::new(Pulse::default());
+    let mut tasks = JoinSet::new();
+    tasks.spawn(Heartbeat::new(&config).unwrap().run(Arc::clone(&pulse)));
+    let handle = NotifyHandle { pulse: Some(pulse), ..NotifyHandle::default() };
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert!(requests.lock().is_empty());
+    handle.offer(Vec::new());
+    while requests.lock().is_empty() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert!(requests.lock()[0].starts_with("POST /ping HTTP/1.1"));
+    assert!(handle.drain(Duration::from_secs(1)).await);
+    assert!(tasks.join_next().await.unwrap().is_ok());
 }
