@@ -18,7 +18,7 @@ pub(super) fn run(loaded: Loaded) -> anyhow::Result<ExitCode> {
     }
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().context("the runtime did not start")?;
-    runtime.block_on(async {
+    let ended = runtime.block_on(async {
         let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let relay = relay::start(loaded, Clock::system()).await?;
         // A closed stdout is no reason not to run.
@@ -33,5 +33,8 @@ pub(super) fn run(loaded: Loaded) -> anyhow::Result<ExitCode> {
             _ = terminate.recv() => Ok(ExitCode::FAILURE),
             _ = interrupt.recv() => Ok(ExitCode::FAILURE),
         }
-    })
+    });
+    // A disk or an upstream that hangs does not keep the process.
+    runtime.shutdown_background();
+    ended
 }

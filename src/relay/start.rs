@@ -134,7 +134,7 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
         cutter,
         schedule: Schedule::new(config.aggregate.interval.as_millis() as i64, clock.now_ms(), store.last_window()),
         clock: clock.clone(),
-        own: Own::new(telemetry),
+        own: Own::new(telemetry.clone()),
         base: base_of(&store),
         out: windows,
         stop: stop_cutting.clone(),
@@ -142,6 +142,8 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
     };
     show_what_stood(&mut cutting, &page, &store, &clock);
     late.open(store.clone());
+    let (file, bytes) = (store.clone(), telemetry::STORE_BYTES.gauge(&[]));
+    telemetry.before_reading(move || bytes.set(file.bytes() as f64));
     health.set("store", State::Ok, String::new());
     let (commits, committing) = Commits::start(writer, health.clone(), clock.clone())?;
     let fan_out = FanOut {

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use super::{Relay, systemd};
@@ -25,11 +26,16 @@ impl Relay {
         if timeout_at(deadline, threads).await.is_err() {
             tracing::error!("the last window was not cut in time");
         }
-        let drains = self.sinks.iter().map(|sink| sink.drain(deadline));
-        for drain in drains {
-            drain.await;
+        // All at once: one that hangs takes no time from the others.
+        let mut drains = JoinSet::new();
+        for sink in self.sinks {
+            drains.spawn(async move { sink.drain(deadline).await });
         }
-        self.notify.drain(deadline.saturating_duration_since(Instant::from_std(self.clock.instant()))).await;
+        let left = deadline.saturating_duration_since(Instant::from_std(self.clock.instant()));
+        drains.spawn(async move {
+            self.notify.drain(left).await;
+        });
+        drains.join_all().await;
         if timeout_at(deadline, join([self.committing])).await.is_err() {
             tracing::error!("the store was not closed in time; what is committed is safe");
         }
