@@ -161,6 +161,8 @@ struct Receiver {
 impl Receiver {
     fn run(self) {
         let mut buffers = vec![0_u8; BATCH * BUFFER];
+        // No control messages are asked for, so the headers can be used again.
+        let mut headers = MultiHeaders::<()>::preallocate(BATCH, None);
         let mut drain_until: Option<Instant> = None;
         let mut turns = 0_u32;
         loop {
@@ -175,7 +177,7 @@ impl Receiver {
             }
             let flags = if drain_until.is_some() { MsgFlags::MSG_DONTWAIT } else { MsgFlags::MSG_WAITFORONE };
             turns = turns.wrapping_add(1);
-            match self.receive(&mut buffers, flags, turns.is_multiple_of(SAMPLED)) {
+            match self.receive(&mut buffers, &mut headers, flags, turns.is_multiple_of(SAMPLED)) {
                 Ok(()) => {}
                 Err(Errno::EAGAIN) if drain_until.is_some() => return,
                 Err(Errno::EAGAIN | Errno::EINTR) => {}
@@ -188,19 +190,24 @@ impl Receiver {
     }
 
     /// Reads one batch and records it. The socket is passed on before the batch is parsed.
-    fn receive(&self, buffers: &mut [u8], flags: MsgFlags, measured: bool) -> Result<(), Errno> {
-        let mut slices: Vec<[IoSliceMut<'_>; 1]> = buffers.chunks_mut(BUFFER).map(|buffer| [IoSliceMut::new(buffer)]).collect();
-        let mut headers = MultiHeaders::<()>::preallocate(BATCH, None);
-        let (lengths, ticket) = {
+    fn receive(&self, buffers: &mut [u8], headers: &mut MultiHeaders<()>, flags: MsgFlags, measured: bool) -> Result<(), Errno> {
+        let mut received = 0;
+        let mut lengths = [(0, false); BATCH];
+        let mut chunks = buffers.chunks_mut(BUFFER);
+        let mut slices: [[IoSliceMut<'_>; 1]; BATCH] = std::array::from_fn(|_| [IoSliceMut::new(chunks.next().unwrap_or_default())]);
+        let ticket = {
             let socket = self.turn.socket.lock();
             self.turn.heartbeat.0.fetch_add(1, Ordering::Relaxed);
-            let results = recvmmsg(socket.as_raw_fd(), &mut headers, slices.iter_mut(), flags, None)?;
-            let lengths: Vec<(usize, bool)> = results.map(|message| (message.bytes, message.flags.contains(MsgFlags::MSG_TRUNC))).collect();
-            (lengths, self.producer.ticket())
+            let messages = recvmmsg(socket.as_raw_fd(), headers, slices.iter_mut(), flags, None)?;
+            for (message, length) in messages.zip(&mut lengths) {
+                *length = (message.bytes, message.flags.contains(MsgFlags::MSG_TRUNC));
+                received += 1;
+            }
+            self.producer.ticket()
         };
         let began = measured.then(|| self.clock.instant());
         let mut batch = self.producer.batch(ticket);
-        for (buffer, (length, truncated)) in buffers.chunks(BUFFER).zip(lengths) {
+        for (buffer, &(length, truncated)) in buffers.chunks(BUFFER).zip(&lengths[..received]) {
             let bytes = &buffer[..length.min(BUFFER)];
             if truncated { batch.truncated(bytes) } else { batch.datagram(bytes) }
         }
