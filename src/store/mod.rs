@@ -235,7 +235,8 @@ impl Store {
     /// `(name, kind, Prometheus name)` of every family ever seen, oldest first.
     pub fn names(&self) -> Vec<(String, Kind, String)> {
         let head = self.0.head.read();
-        head.names.all.iter().map(|name| (name.name.to_string(), name.kind, name.prom_name.to_string())).collect()
+        let readable = head.names.all.iter().filter(|name| !name.name.is_empty());
+        readable.map(|name| (name.name.to_string(), name.kind, name.prom_name.to_string())).collect()
     }
 
     /// Takes a closed window into memory; queries see it at once, the next commit makes it durable.
@@ -280,7 +281,7 @@ impl Store {
     /// the newest back.
     pub fn notes(&self, range: TimeRange, limit: usize) -> Result<Vec<(i64, Note)>, StoreError> {
         let mut notes = Vec::new();
-        let keys = ((range.start + 1).max(0) as u64, 0)..=(range.end.max(0) as u64, u32::MAX);
+        let keys = (range.start.saturating_add(1).max(0) as u64, 0)..=(range.end.max(0) as u64, u32::MAX);
         self.read(|read| {
             for row in read.open_table(disk::EVENTS)?.range(keys)?.rev().take(limit) {
                 let (key, note) = row?;
