@@ -269,6 +269,27 @@ fn a_series_that_leaves_ends_and_goes_on_when_it_returns() {
 }
 
 #[test]
+fn totals_of_births_and_returns_within_an_hour_are_read_from_the_file() {
+    let dir = TempDir::new().unwrap();
+    let (store, mut writer) = open(dir.path());
+    let (hits, heat) = (family(vec![series(0, Kind::Counter, "hits", &[])]), family(vec![series(1, Kind::Gauge, "heat", &[])]));
+    // Born in the second window of an hour, gone after it, back in the second of the next, and both hours long past.
+    for n in [1, 2, 3, 361, 362, 1_000, 1_500, 2_000] {
+        let mut rows = vec![(heat.clone(), gauge(1.0))];
+        if n == 2 || n == 362 {
+            rows.push((hits.clone(), counter(5.0, if n == 2 { 5.0 } else { 10.0 })));
+        }
+        store.append(&window(START + n * STEP, rows));
+    }
+    writer.commit(START).unwrap();
+    drop((store, writer));
+    let (store, _writer) = open(dir.path());
+    let samples = one(&store, "hits", START, START + 999 * STEP);
+    assert_eq!((samples[0], samples[2]), ((START + 2 * STEP, 5.0), (START + 362 * STEP, 10.0)));
+    assert!(samples[1].1.is_nan() && samples.len() == 3);
+}
+
+#[test]
 fn a_clean_stop_leaves_no_end_and_keeps_ages() {
     let dir = TempDir::new().unwrap();
     let (store, writer) = open(dir.path());
