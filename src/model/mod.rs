@@ -10,6 +10,7 @@ pub mod recent;
 pub mod select;
 pub mod series;
 pub mod sketch;
+pub mod tally;
 pub mod units;
 pub mod window;
 
@@ -23,5 +24,6 @@ pub use recent::Recent;
 pub use select::{MatchOp, Matcher, Sample, SampleValue, Select, SelectError, Selected, SeriesSlice, TimeRange};
 pub use series::Series;
 pub use sketch::ExpHist;
+pub use tally::Tally;
 pub use units::ByteSize;
 pub use window::{Column, Family, Recorded, Sketches, Stamped, Window};
