@@ -390,6 +390,7 @@ fn every_key_that_is_not_built_yet_is_refused_and_its_default_is_not() {
         ("sinks: [{ name: a, type: statsd, targets: ['h:1'] }]", "1:26: sinks[0].type"),
         ("sinks: [{ name: a, type: datadog, api_key: k, match: { name: ['a.*'] } }]", "1:54: sinks[0].match"),
         ("sinks: [{ name: a, type: datadog, api_key: k, match: { name: ['*'], tags: [a] } }]", "1:54: sinks[0].match"),
+        ("sinks: [{ name: a, type: datadog, api_key: k, self_metrics: true }]", "1:61: sinks[0].self_metrics"),
         ("sinks: [{ name: a, type: datadog, api_key: k, queue: { disk: 2GiB } }]", "1:62: sinks[0].queue.disk"),
         (
             "sinks: [{ name: a, type: datadog, api_key: k, additional_endpoints: [{ url: 'http://h', api_key: k }] }]",
@@ -397,14 +398,12 @@ fn every_key_that_is_not_built_yet_is_refused_and_its_default_is_not() {
         ),
         ("rules: { bundled: [self, web] }", "1:19: rules.bundled"),
         ("alertmanagers: ['http://h:9093']", "1:16: alertmanagers"),
-        ("notify: { inhibit_rules: [{ equal: [a] }] }", "1:26: notify.inhibit_rules"),
         ("notify: { receivers: [{ name: a, slack: [{}] }] }", "1:41: notify.receivers[0].slack"),
         ("notify: { receivers: [{ name: a, pagerduty: [{ a: 1 }] }] }", "1:45: notify.receivers[0].pagerduty"),
         ("notify: { receivers: [{ name: a, datadog: [{ a: 1 }] }] }", "1:43: notify.receivers[0].datadog"),
         ("notify: { receivers: [{ name: a, sentry: [{ a: 1 }] }] }", "1:42: notify.receivers[0].sentry"),
         ("notify: { receivers: [{ name: a, email: [{ a: 1 }] }] }", "1:41: notify.receivers[0].email"),
         ("notify: { receivers: [{ name: a, exec: [{ a: 1 }] }] }", "1:40: notify.receivers[0].exec"),
-        ("notify: { heartbeat: { url: 'http://127.0.0.1/', every: 1m } }", "1:22: notify.heartbeat"),
         ("checks: [{ name: a, type: tcp, target: 'h:1' }]", "1:9: checks"),
     ];
     for (text, place) in table {
