@@ -266,7 +266,10 @@ impl Telemetry {
             }
         }
         for family in &mut families {
-            family.lines.sort_unstable();
+            // A histogram's buckets ascend as they come; sorted as text they would not.
+            if family.kind != "histogram" {
+                family.lines.sort_unstable();
+            }
         }
         families.sort_by(|a, b| a.name.cmp(&b.name));
         families

@@ -29,6 +29,11 @@ pub struct Aggregator {
     inbox: SyncSender<Handed>,
 }
 
+/// Longer than a batch holds its lane.
+const PUBLISH_PATIENCE: Duration = Duration::from_millis(5);
+/// The first window's number: ages of earlier windows reach back from it.
+const FIRST_WINDOW: u32 = 1 << 16;
+
 /// A lane and where its counts go.
 type Listed = (Arc<Mutex<Lane>>, Arc<Published>);
 
@@ -41,7 +46,7 @@ impl Aggregator {
         let (inbox, outbox) = sync_channel(INBOX_MAX);
         let aggregator = Aggregator {
             registry: Registry::new(limits),
-            window: AtomicU32::new(1),
+            window: AtomicU32::new(FIRST_WINDOW),
             tickets: AtomicU64::new(STAMPS_PER_BATCH),
             lanes: RwLock::default(),
             inbox,
@@ -67,10 +72,13 @@ impl Aggregator {
         self.tickets.fetch_add(STAMPS_PER_BATCH, Ordering::Relaxed)
     }
 
-    /// Adds every lane's counts to the self-metrics.
+    /// Adds every lane's counts to the self-metrics. A lane that is held for longer than a batch takes is left
+    /// for the next call: it may be waiting for the cutter, which calls this.
     pub fn publish(&self) {
         for (lane, published) in self.lanes.read().iter() {
-            published.add(lane.lock().counts());
+            if let Some(mut lane) = lane.try_lock_for(PUBLISH_PATIENCE) {
+                published.add(lane.counts());
+            }
         }
     }
 }
@@ -176,19 +184,25 @@ impl Cutter {
         }
     }
 
-    /// Keeps the Prometheus names that families of earlier processes have, oldest first.
-    pub fn keep_names(&mut self, names: impl IntoIterator<Item = (String, Kind, String)>) {
-        for (name, kind, prom_name) in names {
-            self.names.keep(&name, kind, prom_name);
+    /// Names the families of earlier processes as they were named then: oldest first, so that a clash of types
+    /// is settled the same way.
+    pub fn keep_names(&mut self, names: impl IntoIterator<Item = (String, Kind)>) {
+        for (name, kind) in names {
+            self.names.of(&name, kind, self.options.counter_suffix);
         }
     }
 
     /// Puts back the series that were live when an earlier process stopped.
-    pub fn restore(&mut self, restored: impl IntoIterator<Item = Restored>, base: &mut dyn FnMut(&Series) -> Option<Base>) {
-        self.settle(base);
+    pub fn restore(&mut self, restored: impl IntoIterator<Item = Restored>, from_store: &mut dyn FnMut(&Series) -> Option<Base>) {
+        self.settle(from_store);
         for Restored { kind, name, tags, base, age } in restored {
             let Some(series) = self.aggregator.registry.restore(kind, &name, &tags) else { continue };
-            self.aggregator.registry.take_births();
+            // Receive threads run already: what they gave birth to meanwhile is settled like any other.
+            for born in self.aggregator.registry.take_births() {
+                if !born.same(&series) {
+                    self.settle_one(born, from_store);
+                }
+            }
             if self.standings.get(series.slot() as usize).is_some_and(Option::is_some) {
                 continue;
             }
@@ -197,7 +211,6 @@ impl Cutter {
             let last = self.window.saturating_sub(u32::from(age));
             self.stand(series, &base, last);
         }
-        self.births.clear();
     }
 
     /// Waits up to `patience` for a hand-over and adds it up.
@@ -210,8 +223,14 @@ impl Cutter {
         }
     }
 
-    /// Closes the open window as the one that ends at `end` (unix milliseconds).
-    pub fn cut(&mut self, end: i64, own: Vec<Recorded>, base: &mut dyn FnMut(&Series) -> Option<Base>) -> (Window, CutReport) {
+    /// Closes the open window as the one that ends at `end` (unix milliseconds) and is `length` long.
+    pub fn cut(
+        &mut self,
+        end: i64,
+        length: Duration,
+        own: Vec<Recorded>,
+        base: &mut dyn FnMut(&Series) -> Option<Base>,
+    ) -> (Window, CutReport) {
         let next = self.window.wrapping_add(1);
         self.aggregator.window.store(next, Ordering::Release);
         self.collect(next, base);
@@ -226,7 +245,7 @@ impl Cutter {
         let columns = (0..self.families.len()).map(|at| self.column(at)).collect();
         let window = Window {
             end,
-            length: self.options.interval,
+            length,
             roster,
             columns,
             births: std::mem::take(&mut self.births),
@@ -328,10 +347,14 @@ impl Cutter {
     /// Gives every series born meanwhile its standing.
     fn settle(&mut self, base: &mut dyn FnMut(&Series) -> Option<Base>) {
         for series in self.aggregator.registry.take_births() {
-            let from = base(&series).unwrap_or_default();
-            self.births.push(series.clone());
-            self.stand(series, &from, self.window);
+            self.settle_one(series, base);
         }
+    }
+
+    fn settle_one(&mut self, series: Series, base: &mut dyn FnMut(&Series) -> Option<Base>) {
+        let from = base(&series).unwrap_or_default();
+        self.births.push(series.clone());
+        self.stand(series, &from, self.window);
     }
 
     fn stand(&mut self, series: Series, base: &Base, last: u32) {
@@ -516,11 +539,6 @@ struct Names {
 }
 
 impl Names {
-    fn keep(&mut self, name: &str, kind: Kind, prom_name: String) {
-        self.claim(&prom_name, kind);
-        self.kept.insert((kind, name.to_string()), prom_name.into());
-    }
-
     /// The name of a family, and whether it had to step aside for another type.
     fn of(&mut self, name: &str, kind: Kind, counter_suffix: bool) -> (Arc<str>, bool) {
         if let Some(kept) = self.kept.get(&(kind, name.to_string())) {

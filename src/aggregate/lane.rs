@@ -16,9 +16,9 @@ const TABLE_MAX: usize = 57_344;
 const LOG_MAX: usize = 65_536;
 /// Distinct sample rates a log refers to before it is handed over.
 const WEIGHTS_MAX: usize = 256;
-/// Samples with their own time, and events and checks, one lane carries per window.
-const STAMPED_MAX: usize = 100_000;
-const EVENTS_MAX: usize = 10_000;
+/// Bytes of samples with a time of their own, and of events and checks, that one lane carries per window.
+const STAMPED_MAX: usize = 16 << 20;
+const EVENTS_MAX: usize = 4 << 20;
 /// Bytes of a rejected line kept as an example.
 const EXAMPLE_MAX: usize = 200;
 
@@ -32,8 +32,10 @@ pub struct Lane {
     /// Weights the log refers to; the first is 1.
     weights: Vec<f64>,
     stamped: Vec<Stamped>,
+    stamped_bytes: usize,
     events: Vec<(i64, Arc<Event>)>,
     checks: Vec<(i64, Arc<Check>)>,
+    events_bytes: usize,
     /// One rejected line per reason and window.
     examples: Vec<(ParseError, Box<[u8]>)>,
     counts: Counts,
@@ -103,8 +105,10 @@ impl Lane {
             log: Vec::new(),
             weights: vec![1.0],
             stamped: Vec::new(),
+            stamped_bytes: 0,
             events: Vec::new(),
             checks: Vec::new(),
+            events_bytes: 0,
             examples: Vec::new(),
             counts: Counts::default(),
             inbox,
@@ -194,9 +198,10 @@ impl Lane {
         }
     }
 
-    /// Notes an event. `arrival` is unix milliseconds.
+    /// Notes an event. `arrival` is unix seconds.
     pub fn record_event(&mut self, event: Event, arrival: i64) {
-        if self.events.len() + self.checks.len() >= EVENTS_MAX {
+        self.events_bytes += event.bytes();
+        if self.events_bytes > EVENTS_MAX {
             return self.shed(Limit::EventsPerWindow, 0);
         }
         self.counts.accepted += 1;
@@ -204,9 +209,10 @@ impl Lane {
         self.events.push((arrival, Arc::new(event)));
     }
 
-    /// Notes a service check. `arrival` is unix milliseconds.
+    /// Notes a service check. `arrival` is unix seconds.
     pub fn record_check(&mut self, check: Check, arrival: i64) {
-        if self.events.len() + self.checks.len() >= EVENTS_MAX {
+        self.events_bytes += check.bytes();
+        if self.events_bytes > EVENTS_MAX {
             return self.shed(Limit::EventsPerWindow, 0);
         }
         self.counts.accepted += 1;
@@ -289,12 +295,13 @@ impl Lane {
     #[cold]
     fn record_stamped(&mut self, registry: &Registry, metric: &Metric<'_>) {
         let Some(at) = metric.timestamp else { return };
-        if self.stamped.len() >= STAMPED_MAX {
-            return self.shed(Limit::StampedPerWindow, members(metric));
-        }
         let Some(series) = registry.detached(&metric.spelling) else {
             return self.shed(Limit::KeyBytes, members(metric));
         };
+        self.stamped_bytes += series.allocated_bytes() + size_of::<Stamped>();
+        if self.stamped_bytes > STAMPED_MAX {
+            return self.shed(Limit::StampedPerWindow, members(metric));
+        }
         self.counts.accepted += 1;
         self.counts.tolerate(metric.tolerated);
         // Several values in one pack: the last of a gauge stands, those of a counter add up.
@@ -357,6 +364,7 @@ impl Lane {
                 entry.stamp = 0;
             }
         }
+        (self.stamped_bytes, self.events_bytes) = (0, 0);
         let handed = Handed {
             values,
             stamped: std::mem::take(&mut self.stamped),

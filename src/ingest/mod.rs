@@ -75,11 +75,11 @@ impl Batch<'_> {
             Ok(Record::Metric(metric)) => lane.record(&self.aggregator.registry, &metric, self.stamp),
             Ok(Record::Event(event, _, tolerated)) => {
                 lane.counts().tolerate(tolerated);
-                lane.record_event(*event, self.clock.now_ms());
+                lane.record_event(*event, self.clock.now_ms() / 1_000);
             }
             Ok(Record::Check(check, _, tolerated)) => {
                 lane.counts().tolerate(tolerated);
-                lane.record_check(*check, self.clock.now_ms());
+                lane.record_check(*check, self.clock.now_ms() / 1_000);
             }
             Err(reason) => lane.reject(reason, parsed.line),
         }

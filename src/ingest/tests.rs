@@ -44,7 +44,7 @@ impl Bench {
 
     fn cut_from(&mut self, mut base: impl FnMut(&crate::model::Series) -> Option<Base>) -> Window {
         self.end += 10_000;
-        let (window, report) = self.cutter.cut(self.end, Vec::new(), &mut base);
+        let (window, report) = self.cutter.cut(self.end, std::time::Duration::from_secs(10), Vec::new(), &mut base);
         self.report = report;
         window
     }
@@ -252,5 +252,5 @@ fn stamped_samples_events_and_checks_ride_in_the_window() {
     assert!(window.roster.is_empty());
     let stamped: Vec<_> = window.stamped.iter().map(|sample| (sample.series.name(), sample.at, sample.value)).collect();
     assert_eq!(stamped, [("g", 1_700_000_000, 2.0), ("c", 1_700_000_001, 3.0)]);
-    assert_eq!((window.events.len(), window.checks.len(), window.events[0].0), (1, 1, 5_000));
+    assert_eq!((window.events.len(), window.checks.len(), window.events[0].0), (1, 1, 5));
 }

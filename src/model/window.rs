@@ -98,7 +98,7 @@ pub struct Recorded {
 pub struct Window {
     /// Unix milliseconds. A multiple of the interval, save for the last window of a process.
     pub end: i64,
-    /// Nominal length: the configured interval.
+    /// The configured interval; more when the cut came late.
     pub length: Duration,
     pub roster: Arc<[Arc<Family>]>,
     /// One per family of the roster.
@@ -118,8 +118,7 @@ pub struct Window {
 impl Window {
     /// Unix milliseconds at which the window began.
     pub fn start(&self) -> i64 {
-        let length = self.length.as_millis() as i64;
-        (self.end - 1).div_euclid(length) * length
+        self.end - self.length.as_millis() as i64
     }
 
     /// Families with their columns.

@@ -2,7 +2,7 @@
 //! read before the store is open.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicI64};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
@@ -26,7 +26,7 @@ use crate::listen::{Heartbeat, ListenConfig, Threads};
 use crate::model::{Kind, Labels, Matcher, Select, SelectError, Selected, TimeRange};
 use crate::notify::{self, NotifyHandle};
 use crate::sink::{self, SinkContext, SinkHandle, SinkType};
-use crate::store::{self, Store, StoreError, Writer};
+use crate::store::{self, Lock, Store, StoreError, Writer};
 use crate::telemetry::{self, Telemetry};
 use crate::web::{self, App, Health, Page, State, TimerUnit};
 
@@ -79,6 +79,8 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
     } else {
         PathBuf::new()
     };
+    // Before the sockets: a second relay on this directory hears of that, not of a busy port.
+    let lock = if config.store.enabled { Some(Lock::take(&directory).map_err(|error| refused(&error))?) } else { None };
     let opened = sockets::open(&config.listen, &config.http.listen)?;
     for missing in &opened.missing {
         tracing::warn!("{missing}");
@@ -88,6 +90,7 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
 
     let mut tasks = JoinSet::new();
     let (aggregator, inbox) = Aggregator::new(config.limits.clone());
+    aggregator.registry.grant(resident_bytes().unwrap_or(0));
     let stop_receiving = Arc::new(AtomicBool::new(false));
     let (receivers, heartbeats) = receive(opened.udp, &config.listen, &aggregator, &stop_receiving, &clock, &telemetry)?;
 
@@ -120,7 +123,12 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
     let external_url = format!("http://{}", config.http.listen.first().map_or("localhost", String::as_str));
     let notify = notify::start(&config.notify, external_url.clone(), clock.clone(), &mut tasks).map_err(StartError::config)?;
 
-    let (store, writer) = open_store(config, &directory, &clock)?;
+    // On a thread of its own, so that a signal is answered meanwhile.
+    let opening = tokio::task::spawn_blocking({
+        let (config, directory, clock) = (config.clone(), directory.clone(), clock.clone());
+        move || open_store(&config, lock, &directory, &clock)
+    });
+    let (store, writer) = opening.await.map_err(|error| StartError::failed(format!("the store did not open: {error}")))??;
     let cutter = cutter(&aggregator, inbox, config, &store);
     let (windows, waiting) = sync_channel(WINDOWS_MAX);
     let saved = saved_alerts(&store);
@@ -128,7 +136,7 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
     let engine = Engine::new(rules, settings, saved);
     *status.write() = engine.status();
     let stop_cutting = Arc::new(AtomicBool::new(false));
-    let last_cut = Arc::new(AtomicI64::new(clock.now_ms()));
+    let cuts = Arc::new(AtomicU64::new(0));
     let mut cutting = Cutting {
         aggregator,
         cutter,
@@ -138,7 +146,7 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
         base: base_of(&store),
         out: windows,
         stop: stop_cutting.clone(),
-        last_cut: last_cut.clone(),
+        cuts: cuts.clone(),
     };
     show_what_stood(&mut cutting, &page, &store, &clock);
     late.open(store.clone());
@@ -160,7 +168,7 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
     };
     let fan_out = spawn("fan-out", move || fan_out.run())?;
     let cutting = spawn("cut", move || cutting.run())?;
-    tasks.spawn(systemd::watchdog(heartbeats, last_cut, config.aggregate.interval, clock.clone()));
+    tasks.spawn(systemd::watchdog(heartbeats, cuts, config.aggregate.interval, clock.clone()));
     health.set_ready(true);
     systemd::ready();
     Ok(Relay {
@@ -223,17 +231,18 @@ fn receive(
     Ok((receivers, heartbeats))
 }
 
-fn open_store(config: &Config, directory: &Path, clock: &Clock) -> Result<(Store, Writer), StartError> {
+fn open_store(config: &Config, lock: Option<Lock>, directory: &Path, clock: &Clock) -> Result<(Store, Writer), StartError> {
     let (interval, percentiles) = (config.aggregate.interval, &config.aggregate.percentiles);
-    let opened = if config.store.enabled {
-        Store::open(directory, &config.store, interval, percentiles, clock.now_ms())
-    } else {
-        Store::in_memory(interval, percentiles, clock.now_ms())
+    let opened = match lock {
+        Some(lock) => Store::open_locked(lock, directory, &config.store, interval, percentiles, clock.now_ms()),
+        None => Store::in_memory(interval, percentiles, clock.now_ms()),
     };
-    opened.map_err(|error| StartError {
-        status: if matches!(error, StoreError::InUse { .. }) { ExitStatus::InUse } else { ExitStatus::Failed },
-        message: error.to_string(),
-    })
+    opened.map_err(|error| refused(&error))
+}
+
+fn refused(error: &StoreError) -> StartError {
+    let status = if matches!(error, StoreError::InUse { .. }) { ExitStatus::InUse } else { ExitStatus::Failed };
+    StartError { status, message: error.to_string() }
 }
 
 fn cutter(aggregator: &Arc<Aggregator>, inbox: Receiver<Handed>, config: &Config, store: &Store) -> Cutter {
@@ -246,7 +255,7 @@ fn cutter(aggregator: &Arc<Aggregator>, inbox: Receiver<Handed>, config: &Config
         dd_sketches: config.sinks.iter().any(|sink| sink.r#type == SinkType::Datadog),
     };
     let mut cutter = Cutter::new(aggregator.clone(), inbox, options);
-    cutter.keep_names(store.names());
+    cutter.keep_names(store.names().into_iter().map(|(name, kind, _)| (name, kind)));
     let restored = store.live().into_iter().map(|live| Restored {
         kind: live.kind,
         name: live.name,
