@@ -3,9 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::Bundle;
 use super::template::Template;
 use super::yaml::{self, Content, Node, Place};
-use super::Bundle;
 use crate::model::units::parse_duration;
 use crate::model::{Labels, labels};
 use crate::query::{self, Expr};

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use super::{Relay, systemd};
+use crate::listen::DRAIN;
 
 /// From the signal to the exit.
 const BUDGET: Duration = Duration::from_millis(4_500);
@@ -17,8 +18,10 @@ impl Relay {
         let deadline = Instant::from_std(self.clock.instant()) + BUDGET;
         self.health.set_ready(false);
         self.stop_receiving.store(true, Ordering::Release);
+        let _ = self.stop_streams.send(Some(self.clock.instant() + DRAIN));
         let threads = async {
             join(std::mem::take(&mut self.receivers)).await;
+            while self.streams.join_next().await.is_some() {}
             self.stop_cutting.store(true, Ordering::Release);
             join([self.cutting, self.fan_out]).await;
         };
