@@ -185,9 +185,8 @@ impl Receiver {
             if drain_until.is_some_and(|until| self.clock.instant() >= until) {
                 return;
             }
-            let flags = if drain_until.is_some() { MsgFlags::MSG_DONTWAIT } else { MsgFlags::MSG_WAITFORONE };
             turns = turns.wrapping_add(1);
-            match self.receive(&mut buffers, flags, turns.is_multiple_of(SAMPLED)) {
+            match self.receive(&mut buffers, turns.is_multiple_of(SAMPLED)) {
                 Ok(()) => {}
                 Err(Errno::EAGAIN) if drain_until.is_some() => return,
                 Err(Errno::EAGAIN | Errno::EINTR) => {}
@@ -200,12 +199,12 @@ impl Receiver {
     }
 
     /// Reads one batch and records it. The sender's address is asked for only where it matters.
-    fn receive(&self, buffers: &mut [u8], flags: MsgFlags, measured: bool) -> Result<(), Errno> {
+    fn receive(&self, buffers: &mut [u8], measured: bool) -> Result<(), Errno> {
         if self.turn.allow.everyone() {
-            self.receive_from::<()>(buffers, flags, measured, |_| true)
+            self.receive_from::<()>(buffers, measured, |_| true)
         } else {
             let admits = |sender: Option<SockaddrStorage>| sender.and_then(ip_of).is_some_and(|sender| self.turn.allow.admits(sender));
-            self.receive_from(buffers, flags, measured, admits)
+            self.receive_from(buffers, measured, admits)
         }
     }
 
@@ -213,7 +212,6 @@ impl Receiver {
     fn receive_from<S: SockaddrLike + Copy>(
         &self,
         buffers: &mut [u8],
-        flags: MsgFlags,
         measured: bool,
         admits: impl Fn(Option<S>) -> bool,
     ) -> Result<(), Errno> {
@@ -222,6 +220,8 @@ impl Receiver {
         let (messages, ticket) = {
             let socket = self.turn.socket.lock();
             self.turn.heartbeat.beat();
+            // Asked while the socket is held: to wait on one that another thread has shut down would read a phantom.
+            let flags = if self.stop.load(Ordering::Acquire) { MsgFlags::MSG_DONTWAIT } else { MsgFlags::MSG_WAITFORONE };
             let results = recvmmsg(socket.as_raw_fd(), &mut headers, slices.iter_mut(), flags, None)?;
             let messages: Vec<Message> = results
                 .map(|message| Message {
