@@ -7,13 +7,12 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use super::{Relay, systemd};
+use crate::listen::DRAIN;
 
 /// From the signal to the last attempt of a sink.
 const BUDGET: Duration = Duration::from_millis(4_300);
 /// For what is done by then, and only has to be noticed.
 const GRACE: Duration = Duration::from_millis(200);
-/// For the sockets' queues: they are read for a second.
-const DRAIN: Duration = Duration::from_millis(1_500);
 
 impl Relay {
     /// Drains, cuts, commits and delivers what is queued. What cannot be delivered in time is counted dropped.
@@ -23,9 +22,14 @@ impl Relay {
         self.health.set_ready(false);
         self.stop_receiving.store(true, Ordering::Release);
         // A receiver that hangs does not cost the window.
-        let receivers = timeout_at(Instant::from_std(self.clock.instant()) + DRAIN, join(std::mem::take(&mut self.receivers))).await;
-        if receivers.is_err() {
-            tracing::error!("a receive thread did not stop in time");
+        let drained = Instant::from_std(self.clock.instant()) + DRAIN + 2 * GRACE;
+        let _ = self.stop_streams.send(Some(self.clock.instant() + DRAIN));
+        let receiving = async {
+            join(std::mem::take(&mut self.receivers)).await;
+            while self.streams.join_next().await.is_some() {}
+        };
+        if timeout_at(drained, receiving).await.is_err() {
+            tracing::error!("a listener did not stop in time");
         }
         self.stop_cutting.store(true, Ordering::Release);
         // The store closes beside the sinks' last attempts, as soon as the last window is in it.
