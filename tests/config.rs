@@ -360,14 +360,6 @@ fn what_may_not_be_meant_is_a_warning() {
 #[test]
 fn every_key_that_is_not_built_yet_is_refused_and_its_default_is_not() {
     let table = [
-        ("listen: { unix_datagram: [{ path: /run/a }] }", "1:26: listen.unix_datagram"),
-        ("listen: { unix_stream: [{ path: /run/a }] }", "1:24: listen.unix_stream"),
-        ("listen: { tcp: ['127.0.0.1:1'] }", "1:16: listen.tcp"),
-        ("listen: { dialect: influx }", "1:20: listen.dialect"),
-        ("listen: { udp: [{ address: '127.0.0.1:1', dialect: librato }] }", "1:52: listen.udp[0].dialect"),
-        ("listen: { allow_from: [10.0.0.0/8] }", "1:23: listen.allow_from"),
-        ("listen: { max_connections: 1 }", "1:28: listen.max_connections"),
-        ("listen: { idle_timeout: 1m }", "1:25: listen.idle_timeout"),
         ("shape: { namespace: a }", "1:21: shape.namespace"),
         ("shape: { tags: { a: b } }", "1:16: shape.tags"),
         ("shape: { mapping: a.yml }", "1:19: shape.mapping"),
@@ -422,7 +414,6 @@ fn every_key_that_is_not_built_yet_is_refused_and_its_default_is_not() {
         "sinks: [{ name: a, type: datadog, api_key: k, match: { name: ['*'] }, additional_endpoints: [], queue: { disk: 1GiB } }]",
         "sinks: [{ name: a, type: datadog, api_key: k, match: {} }]",
         "rules: { bundled: [] }",
-        "listen: { dialect: statsd, udp: [{ address: '127.0.0.1:1', dialect: dogstatsd }] }",
         "notify: { receivers: [{ name: a, slack: [] }] }",
     ] {
         loaded(default);

@@ -14,6 +14,8 @@ pub struct Counts {
     pub bytes: u64,
     pub empty: u64,
     pub truncated: u64,
+    /// Of a sender that may not send.
+    pub denied: u64,
     pub accepted: u64,
     pub rejected: [u64; ParseError::ALL.len()],
     pub shed: [u64; Limit::ALL.len()],
@@ -43,6 +45,7 @@ pub struct Published {
     empty: Counter,
     parsed: Counter,
     truncated: Counter,
+    denied: Counter,
     seen: Counter,
     accepted: Counter,
     rejected: Vec<Counter>,
@@ -71,6 +74,7 @@ impl Published {
             empty: telemetry::DATAGRAMS_EMPTY.counter(&of),
             parsed: telemetry::DATAGRAMS_PARSED.counter(&of),
             truncated: telemetry::DATAGRAMS_TRUNCATED.counter(&of),
+            denied: telemetry::DATAGRAMS_DENIED.counter(&[of[0], ("reason", "allow_from")]),
             seen: telemetry::LINES_SEEN.counter(&[]),
             accepted: telemetry::LINES_ACCEPTED.counter(&[]),
             rejected: ParseError::ALL
@@ -95,7 +99,8 @@ impl Published {
         self.bytes.increment(counts.bytes);
         self.empty.increment(counts.empty);
         self.truncated.increment(counts.truncated);
-        self.parsed.increment(counts.datagrams - counts.empty - counts.truncated);
+        self.denied.increment(counts.denied);
+        self.parsed.increment(counts.datagrams - counts.empty - counts.truncated - counts.denied);
         self.seen.increment(counts.accepted + counts.rejected.iter().sum::<u64>() + counts.shed.iter().sum::<u64>());
         self.accepted.increment(counts.accepted);
         self.stamped.increment(counts.stamped);

@@ -6,7 +6,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use crate::aggregate::{Aggregator, Lane, Published};
 use crate::clock::Clock;
-use crate::parse::{self, Options, Parsed, Record};
+use crate::parse::{self, Options, ParseError, Parsed, Record};
 
 /// One receiving thread's way in.
 pub struct Producer {
@@ -66,6 +66,26 @@ impl Batch<'_> {
         counts.bytes += bytes.len() as u64;
         counts.truncated += 1;
         parse::each_truncated(bytes, self.options, &mut |parsed| self.record(parsed));
+    }
+
+    /// Counts a datagram of a sender that may not send.
+    pub fn denied(&mut self, bytes: &[u8]) {
+        let counts = self.lane.counts();
+        counts.datagrams += 1;
+        counts.bytes += bytes.len() as u64;
+        counts.denied += 1;
+    }
+
+    /// Records lines of a stream that has no frames, and so nothing to count but bytes.
+    pub fn lines(&mut self, bytes: &[u8]) {
+        self.lane.counts().bytes += bytes.len() as u64;
+        parse::each(bytes, self.options, &mut |parsed| self.record(parsed));
+    }
+
+    /// Counts bytes of a stream that are no line and no frame.
+    pub fn refuse(&mut self, reason: ParseError) {
+        self.stamp += 1;
+        self.lane.reject(reason, &[]);
     }
 
     fn record(&mut self, parsed: Parsed<'_>) {

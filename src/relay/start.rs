@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use parking_lot::RwLock;
 use tokio::sync::watch;
@@ -22,9 +23,10 @@ use crate::alert::{Engine, GroupStatus, SavedAlert, Settings};
 use crate::clock::Clock;
 use crate::config::{Config, Loaded, load_rules};
 use crate::ingest::Producer;
-use crate::listen::{Heartbeat, ListenConfig, Threads};
+use crate::listen::{AllowFrom, Bounds, DatagramKind, DatagramListener, Heartbeat, ListenConfig, Prefix, Threads};
 use crate::model::{Kind, Labels, Matcher, Select, SelectError, Selected, TimeRange};
 use crate::notify::{self, NotifyHandle};
+use crate::parse::Options;
 use crate::sink::{self, SinkContext, SinkHandle, SinkType};
 use crate::store::{self, Lock, Store, StoreError, Writer};
 use crate::telemetry::{self, Telemetry};
@@ -39,6 +41,9 @@ const THREADS_MAX: usize = 3;
 pub struct Relay {
     pub(super) receivers: Vec<JoinHandle<()>>,
     pub(super) stop_receiving: Arc<AtomicBool>,
+    pub(super) streams: JoinSet<()>,
+    /// Until when what has arrived may still be read.
+    pub(super) stop_streams: watch::Sender<Option<Instant>>,
     pub(super) cutting: JoinHandle<()>,
     pub(super) stop_cutting: Arc<AtomicBool>,
     pub(super) fan_out: JoinHandle<()>,
@@ -87,12 +92,14 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
         health.set("listener", State::Degraded, missing.clone());
     }
     let banner = banner(&opened, &directory, config);
+    let Sockets { datagrams, streams, http, .. } = opened;
+    let allow_from = allow_from(&config.listen)?;
 
     let mut tasks = JoinSet::new();
     let (aggregator, inbox) = Aggregator::new(config.limits.clone());
     aggregator.registry.grant(resident_bytes().unwrap_or(0));
     let stop_receiving = Arc::new(AtomicBool::new(false));
-    let (receivers, heartbeats) = receive(opened.udp, &config.listen, &aggregator, &stop_receiving, &clock, &telemetry)?;
+    let (receivers, mut heartbeats) = receive(datagrams, &config.listen, &allow_from, &aggregator, &stop_receiving, &clock, &telemetry)?;
 
     let late = Arc::new(LateStore::default());
     let page = Arc::new(Page::new(config.aggregate.percentiles.clone()));
@@ -113,7 +120,7 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
         config_yaml: crate::config::to_yaml(config),
     });
     let mut web = JoinSet::new();
-    web.spawn(web::serve(opened.http, app, web_stopped));
+    web.spawn(web::serve(http, app, web_stopped));
 
     let context = SinkContext { interval: config.aggregate.interval, clock: clock.clone(), hostname: hostname() };
     let mut sinks = Vec::new();
@@ -138,7 +145,7 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
     let stop_cutting = Arc::new(AtomicBool::new(false));
     let cuts = Arc::new(AtomicU64::new(0));
     let mut cutting = Cutting {
-        aggregator,
+        aggregator: aggregator.clone(),
         cutter,
         schedule: Schedule::new(config.aggregate.interval.as_millis() as i64, clock.now_ms(), store.last_window()),
         clock: clock.clone(),
@@ -168,12 +175,23 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
     };
     let fan_out = spawn("fan-out", move || fan_out.run())?;
     let cutting = spawn("cut", move || cutting.run())?;
+    // Their senders can wait until there is a cut thread that takes what the lanes hand over.
+    let (stop_streams, streams_stopped) = watch::channel(None);
+    let bounds = Bounds { connections: config.listen.max_connections, idle: config.listen.idle_timeout, allow_from };
+    let mut accepting = JoinSet::new();
+    for (listener, options) in streams {
+        heartbeats.push(listener.heartbeat());
+        let producer = Producer::new(aggregator.clone(), Arc::new(Published::new(&listener.name)), options, clock.clone());
+        listener.start(producer, bounds.clone(), streams_stopped.clone(), &clock, &mut accepting).map_err(listener_failed)?;
+    }
     tasks.spawn(systemd::watchdog(heartbeats, cuts, config.aggregate.interval, clock.clone()));
     health.set_ready(true);
     systemd::ready();
     Ok(Relay {
         receivers,
         stop_receiving,
+        streams: accepting,
+        stop_streams,
         cutting,
         stop_cutting,
         fan_out,
@@ -190,8 +208,9 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
 }
 
 fn receive(
-    udp: Vec<(crate::listen::UdpListener, crate::parse::Options)>,
+    datagrams: Vec<(DatagramListener, Options)>,
     listen: &ListenConfig,
+    allow_from: &AllowFrom,
     aggregator: &Arc<Aggregator>,
     stop: &Arc<AtomicBool>,
     clock: &Clock,
@@ -202,24 +221,15 @@ fn receive(
         Threads::Fixed(threads) => threads,
     };
     let (mut receivers, mut heartbeats) = (Vec::new(), Vec::new());
-    for (listener, options) in udp {
-        let wanted = listen.receive_buffer.bytes();
-        // The kernel counts twice what it grants.
-        if listener.granted_bytes < wanted {
-            tracing::warn!(
-                listener = listener.name,
-                granted_bytes = listener.granted_bytes / 2,
-                wanted_bytes = wanted,
-                "the receive buffer is below half of listen.receive_buffer; raise net.core.rmem_max, or give the relay CAP_NET_ADMIN or a socket unit with ReceiveBuffer="
-            );
-        }
-        let failed = |error: std::io::Error| StartError::failed(format!("the listener did not start: {error}"));
+    for (listener, options) in datagrams {
+        warn_of_small_buffer(&listener, listen.receive_buffer.bytes());
         let published = Arc::new(Published::new(&listener.name));
-        let drops = listener.drop_counter().map_err(failed)?;
-        telemetry.before_reading(move || drops.publish());
+        if let Some(drops) = listener.drop_counter().map_err(listener_failed)? {
+            telemetry.before_reading(move || drops.publish());
+        }
         heartbeats.push(listener.heartbeat());
         let producers = (0..threads).map(|_| Producer::new(aggregator.clone(), published.clone(), options, clock.clone())).collect();
-        receivers.extend(listener.start(producers, stop.clone(), clock).map_err(failed)?);
+        receivers.extend(listener.start(producers, allow_from.clone(), stop.clone(), clock).map_err(listener_failed)?);
     }
     let (published, series) = (aggregator.clone(), Kind::ALL.map(|kind| telemetry::SERIES.gauge(&[("type", kind.as_str())])));
     telemetry.before_reading(move || {
@@ -229,6 +239,29 @@ fn receive(
         }
     });
     Ok((receivers, heartbeats))
+}
+
+fn warn_of_small_buffer(listener: &DatagramListener, wanted_bytes: usize) {
+    // The kernel counts twice what it grants.
+    if let DatagramKind::Udp { granted_bytes, .. } = listener.kind
+        && granted_bytes < wanted_bytes
+    {
+        tracing::warn!(
+            listener = listener.name,
+            granted_bytes = granted_bytes / 2,
+            wanted_bytes,
+            "the receive buffer is below half of listen.receive_buffer; raise net.core.rmem_max, or give the relay CAP_NET_ADMIN or a socket unit with ReceiveBuffer="
+        );
+    }
+}
+
+fn allow_from(listen: &ListenConfig) -> Result<AllowFrom, StartError> {
+    let prefixes: Result<Vec<Prefix>, String> = listen.allow_from.iter().map(|prefix| prefix.parse()).collect();
+    prefixes.map(AllowFrom::new).map_err(|error| StartError::config(format!("listen.allow_from: {error}")))
+}
+
+fn listener_failed(error: std::io::Error) -> StartError {
+    StartError::failed(format!("the listener did not start: {error}"))
 }
 
 fn open_store(config: &Config, lock: Option<Lock>, directory: &Path, clock: &Clock) -> Result<(Store, Writer), StartError> {
@@ -314,20 +347,31 @@ fn describe_process(clock: &Clock) {
 }
 
 fn banner(opened: &Sockets, directory: &Path, config: &Config) -> String {
-    let statsd: Vec<String> = opened.udp.iter().map(|(listener, _)| format!("udp {}", listener.address)).collect();
+    let datagrams = opened.datagrams.iter().map(|(listener, _)| &listener.name);
+    let streams = opened.streams.iter().map(|(listener, _)| &listener.name);
+    // A listener's name is its kind and its address.
+    let statsd: Vec<String> = datagrams.chain(streams).map(|name| name.replacen(':', " ", 1)).collect();
     let http: Vec<String> =
         opened.http.iter().filter_map(|listener| listener.local_addr().ok()).map(|address| format!("http://{address}")).collect();
     let data = if config.store.enabled { directory.join("relay.tsdb") } else { PathBuf::from("in memory only (store.enabled: false)") };
-    let port = opened.udp.first().map_or(8125, |(listener, _)| listener.address.port());
-    let host = opened.udp.first().map_or("127.0.0.1".into(), |(listener, _)| listener.address.ip().to_string());
-    let page = format!("{}{}", http.first().map_or("", String::as_str), config.scrape.path);
+    let udp = opened.datagrams.iter().find_map(|(listener, _)| match listener.kind {
+        DatagramKind::Udp { address, .. } => Some(address),
+        DatagramKind::Unix => None,
+    });
+    let page = format!("curl -s {}{}", http.first().map_or("", String::as_str), config.scrape.path);
+    let command = match udp {
+        Some(to) => {
+            let seconds = config.aggregate.interval.as_secs() + 1;
+            format!("echo -n 'hello:1|c' >/dev/udp/{}/{}; sleep {seconds}; {page} | grep hello", to.ip(), to.port())
+        }
+        None => page,
+    };
     format!(
-        "statsd-relay {} ready\n  statsd  {}\n  http    {}\n  data    {}\n  try     echo -n 'hello:1|c' >/dev/udp/{host}/{port}; sleep {}; curl -s {page} | grep hello\n",
+        "statsd-relay {} ready\n  statsd  {}\n  http    {}\n  data    {}\n  try     {command}\n",
         env!("CARGO_PKG_VERSION"),
         statsd.join(", "),
         http.join(", "),
         data.display(),
-        config.aggregate.interval.as_secs() + 1,
     )
 }
 

@@ -7,6 +7,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use super::{Relay, systemd};
+use crate::listen;
 
 /// From the signal to the last attempt of a sink.
 const BUDGET: Duration = Duration::from_millis(4_300);
@@ -22,10 +23,11 @@ impl Relay {
         let deadline = Instant::from_std(self.clock.instant()) + BUDGET;
         self.health.set_ready(false);
         self.stop_receiving.store(true, Ordering::Release);
+        let _ = self.stop_streams.send(Some(self.clock.instant() + listen::DRAIN));
         // A receiver that hangs does not cost the window.
-        let receivers = timeout_at(Instant::from_std(self.clock.instant()) + DRAIN, join(std::mem::take(&mut self.receivers))).await;
-        if receivers.is_err() {
-            tracing::error!("a receive thread did not stop in time");
+        let receivers = async { tokio::join!(join(self.receivers), self.streams.join_all()) };
+        if timeout_at(Instant::from_std(self.clock.instant()) + DRAIN, receivers).await.is_err() {
+            tracing::error!("a receiver did not stop in time");
         }
         self.stop_cutting.store(true, Ordering::Release);
         // The store closes beside the sinks' last attempts, as soon as the last window is in it.

@@ -21,3 +21,4 @@ mod first_minute;
 mod killed_under_load;
 mod prometheus_scrapes;
 mod systemd_starts_us;
+mod transports;
