@@ -3,9 +3,9 @@
 //! A metric travels in one direction, through named functions, with no wiring at run time:
 //!
 //! ```text
-//!  datagram                               receive thread, runs to completion
-//!    |  listen::udp                       recvmmsg: a batch and its ticket
-//!    v  ingest::Batch::datagram
+//!  datagram, or a stream's frame or lines  receive thread, or a task; runs to completion
+//!    |  listen::{datagram, stream}        a batch and its ticket
+//!    v  ingest::Batch
 //!    |  parse::each                       bytes -> Metric<'_> | Event | Check, borrowed
 //!    v  aggregate::Lane::record           this thread's table: raw identity -> value of the open window
 //!    |  on a miss only                    aggregate::Registry::resolve: the sharded map of identities, limits

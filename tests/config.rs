@@ -124,6 +124,20 @@ fn a_value_that_breaks_a_rule_is_refused_at_its_place() {
             "1:17: listen.udp[0]: invalid address \"localhost:8125\": expected an IP address and a port, such as 127.0.0.1:8125 or [::1]:8125",
         ),
         ("listen: { udp: ['127.0.0.1:1', '127.0.0.1:1'] }", "1:32: listen.udp[1]: listed twice"),
+        (
+            "listen: { unix_stream: [{ path: s.sock }] }",
+            "1:33: listen.unix_stream[0].path: expected an absolute path, or @ and a name, of at most 107 bytes",
+        ),
+        (
+            "listen: { unix_datagram: [{ path: /a, mode: '0999' }] }",
+            "1:45: listen.unix_datagram[0].mode: expected an octal mode in quotes, such as \"0722\"",
+        ),
+        (
+            "listen: { allow_from: [10.0.0.0/33] }",
+            "1:24: listen.allow_from[0]: invalid address prefix \"10.0.0.0/33\": expected one such as 10.0.0.0/8 or fd00::/8",
+        ),
+        ("listen: { max_connections: 0 }", "1:28: listen.max_connections: expected at least 1"),
+        ("listen: { idle_timeout: 0s }", "1:25: listen.idle_timeout: expected more than 0s"),
         ("scrape: { path: metrics }", "1:17: scrape.path: expected a path such as /metrics"),
         ("scrape: { path: /api/v1/query }", "1:17: scrape.path: this path answers something else"),
         ("store: { max_size: 0 }", "1:20: store.max_size: expected more than 0 bytes"),

@@ -13,6 +13,8 @@ use crate::model::ByteSize;
 
 /// Series identities fit into the index of the store up to this.
 const MAX_KEY_BYTES: usize = 16 << 10;
+/// What the kernel takes.
+const MAX_SOCKET_PATH: usize = 107;
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Findings as (path, message).
@@ -106,7 +108,8 @@ fn listen(config: &Config, findings: &mut Findings) {
         for (index, endpoint) in endpoints.iter().enumerate() {
             let mode = u32::from_str_radix(&endpoint.mode, 8).is_ok_and(|mode| mode <= 0o777);
             findings.require(mode, format!("{key}[{index}].mode"), "expected an octal mode in quotes, such as \"0722\"");
-            findings.require(endpoint.path.starts_with(['/', '@']), format!("{key}[{index}].path"), "expected an absolute path");
+            let path = endpoint.path.starts_with(['/', '@']) && (2..=MAX_SOCKET_PATH).contains(&endpoint.path.len());
+            findings.require(path, format!("{key}[{index}].path"), "expected an absolute path, or @ and a name, of at most 107 bytes");
         }
         findings.distinct(key, ".path", endpoints.iter().map(|endpoint| endpoint.path.as_str()));
     }
