@@ -14,11 +14,13 @@ mod relay;
 mod sender;
 
 mod bad_input;
+mod clients_by_socket;
 mod datadog_receives;
 mod exactness;
 mod existing_clients;
 mod first_minute;
 mod killed_under_load;
 mod prometheus_scrapes;
+mod scripted_clients;
 mod systemd_starts_us;
 mod transports;
