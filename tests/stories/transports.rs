@@ -309,8 +309,30 @@ fn what_a_stream_has_sent_at_the_stop_is_in_the_store() {
     relay.stop();
 }
 
-/// What the shell does as the supervisor's child: the sockets that came as descriptors 0, 1 and 2 of a helper are moved
-/// to where a supervisor puts them.
+#[test]
+fn every_unix_datagram_that_was_taken_is_in_the_store() {
+    let home = Home::new("");
+    let path = home.path("d.sock");
+    let listen = [unix("unix_datagram", &path)];
+    let relay = home.start_listening(&listen);
+    let client = UnixDatagram::unbound().unwrap();
+    client.connect(&path).unwrap();
+    let sending = std::thread::spawn(move || {
+        let mut taken = 0.0;
+        while client.send(b"taken.hits:1|c").is_ok() {
+            taken += 1.0;
+        }
+        taken
+    });
+    relay.wait_for_page(10, |page| if page.sum("taken_hits", &[]) > 0.0 { Vec::new() } else { vec!["nothing yet".into()] });
+    relay.stop();
+    let taken = sending.join().unwrap();
+    let relay = home.start_listening(&listen);
+    relay.wait_for_sum("taken_hits", &[], taken, 10);
+    relay.stop();
+}
+
+/// A supervisor that makes five sockets, puts them where it should, and becomes the relay.
 const INHERIT: &str = r#"
 import os, socket, sys
 names, folder, command = sys.argv[1], sys.argv[2], sys.argv[3:]
