@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use super::{Relay, systemd};
-use crate::listen::DRAIN;
+use crate::listen;
 
 /// From the signal to the last attempt of a sink.
 const BUDGET: Duration = Duration::from_millis(4_300);
@@ -16,20 +16,16 @@ const GRACE: Duration = Duration::from_millis(200);
 
 impl Relay {
     /// Drains, cuts, commits and delivers what is queued. What cannot be delivered in time is counted dropped.
-    pub async fn stop(mut self) {
+    pub async fn stop(self) {
         systemd::stopping();
         let deadline = Instant::from_std(self.clock.instant()) + BUDGET;
         self.health.set_ready(false);
         self.stop_receiving.store(true, Ordering::Release);
+        let _ = self.stop_streams.send(Some(self.clock.instant() + listen::DRAIN));
         // A receiver that hangs does not cost the window.
-        let drained = Instant::from_std(self.clock.instant()) + DRAIN + 2 * GRACE;
-        let _ = self.stop_streams.send(Some(self.clock.instant() + DRAIN));
-        let receiving = async {
-            join(std::mem::take(&mut self.receivers)).await;
-            while self.streams.join_next().await.is_some() {}
-        };
-        if timeout_at(drained, receiving).await.is_err() {
-            tracing::error!("a listener did not stop in time");
+        let receivers = async { tokio::join!(join(self.receivers), self.streams.join_all()) };
+        if timeout_at(Instant::from_std(self.clock.instant()) + listen::DRAIN + 2 * GRACE, receivers).await.is_err() {
+            tracing::error!("a receiver did not stop in time");
         }
         self.stop_cutting.store(true, Ordering::Release);
         // The store closes beside the sinks' last attempts, as soon as the last window is in it.
