@@ -28,6 +28,8 @@ pub struct Lane {
     window: u32,
     /// Survives windows; only its values leave.
     table: HashTable<Entry>,
+    /// What the table's entries multiply values by; the first is 1.
+    scales: Vec<f64>,
     log: Vec<Logged>,
     /// Weights the log refers to; the first is 1.
     weights: Vec<f64>,
@@ -48,7 +50,8 @@ struct Entry {
     /// Of the last sample; 0 = untouched in this window.
     stamp: u64,
     hash: u32,
-    slot: u32,
+    /// Index into the scales: what values in this spelling are multiplied by.
+    scale: u32,
 }
 
 /// What cannot be added up in place: a sample of a sketch, a set's member, a relative gauge.
@@ -100,6 +103,7 @@ impl Lane {
         Lane {
             window,
             table: HashTable::new(),
+            scales: vec![1.0],
             log: Vec::new(),
             weights: vec![1.0],
             stamped: Vec::new(),
@@ -145,10 +149,10 @@ impl Lane {
             return self.record_stamped(registry, metric);
         }
         let hash = registry.hash(&metric.spelling);
-        let at = match self.find(hash, metric) {
-            Some(at) => at,
+        let (at, other) = match self.find(hash, metric) {
+            Some(at) => (at, None),
             None => match self.admit(registry, metric) {
-                Some(at) => at,
+                Some((at, scale)) => (at, Some(scale)),
                 None => return,
             },
         };
@@ -160,23 +164,25 @@ impl Lane {
         if entry.stamp == 0 || !metric.relative {
             entry.stamp = stamp;
         }
-        let slot = entry.slot;
+        let slot = entry.series.slot();
+        // A further spelling of the series may have a scale of its own.
+        let scale = other.unwrap_or_else(|| if entry.scale == 0 { 1.0 } else { self.scales[entry.scale as usize] });
         let samples = &mut self.counts.samples[metric.spelling.kind as usize];
         match (metric.spelling.kind, metric.values) {
             (Kind::Counter, Values::One(value)) => {
                 *samples += 1;
-                add(&mut entry.value, value * weight, &mut self.counts.saturated);
+                add(&mut entry.value, value * scale * weight, &mut self.counts.saturated);
             }
             (Kind::Counter, values) => {
                 for value in values.iter() {
                     *samples += 1;
-                    add(&mut entry.value, value * weight, &mut self.counts.saturated);
+                    add(&mut entry.value, value * scale * weight, &mut self.counts.saturated);
                 }
             }
             (Kind::Gauge, values) if !metric.relative => {
                 for value in values.iter() {
                     *samples += 1;
-                    entry.value = value;
+                    entry.value = saturate(value * scale);
                 }
             }
             (Kind::Set, Values::Member(member)) => {
@@ -188,7 +194,7 @@ impl Lane {
                 let weight = self.weight(weight);
                 for value in values.iter() {
                     self.counts.samples[metric.spelling.kind as usize] += 1;
-                    self.log(Logged { slot, weight, stamp, value });
+                    self.log(Logged { slot, weight, stamp, value: saturate(value * scale) });
                 }
             }
         }
@@ -236,12 +242,12 @@ impl Lane {
         None
     }
 
-    /// Asks the registry for a series this lane does not hold, and makes room for it.
+    /// Asks the registry for a series this lane does not hold, and makes room for it. Also gives the line's scale.
     #[cold]
-    fn admit(&mut self, registry: &Registry, metric: &Metric<'_>) -> Option<usize> {
+    fn admit(&mut self, registry: &Registry, metric: &Metric<'_>) -> Option<(usize, f64)> {
         loop {
-            let (resolved, blemishes) = registry.resolve(&metric.spelling);
-            let series = match resolved {
+            let route = registry.resolve(&metric.spelling);
+            let series = match route.resolved {
                 Resolved::Series(series) => series,
                 Resolved::Overflow(series, limit) => {
                     self.counts.limited[limit as usize] += members(metric);
@@ -251,10 +257,14 @@ impl Lane {
                     self.shed(limit, members(metric));
                     return None;
                 }
+                Resolved::Dropped(reason) => {
+                    self.counts.dropped[reason as usize] += 1;
+                    return None;
+                }
             };
-            self.counts.tolerate(blemishes);
+            self.counts.tolerate(route.tolerated);
             if let Some(at) = self.hold(registry, series) {
-                return Some(at);
+                return Some((at, route.scale));
             }
         }
     }
@@ -279,9 +289,11 @@ impl Lane {
             let handed = self.take();
             self.hand_over(handed);
             self.table = HashTable::new();
+            self.scales.truncate(1);
         }
         let value = idle_value(series.kind());
-        let entry = Entry { slot: series.slot(), value, stamp: 0, hash: hash as u32, series };
+        let scale = self.scale(registry.scale_of(&series));
+        let entry = Entry { scale, value, stamp: 0, hash: hash as u32, series };
         let placed = self.table.insert_unique(hash, entry, |entry| registry.hash(&entry.series.spelling()));
         Some(placed.bucket_index())
     }
@@ -292,14 +304,20 @@ impl Lane {
         if self.stamped.len() >= STAMPED_MAX {
             return self.shed(Limit::StampedPerWindow, members(metric));
         }
-        let Some(series) = registry.detached(&metric.spelling) else {
-            return self.shed(Limit::KeyBytes, members(metric));
+        let route = registry.detached(&metric.spelling);
+        let series = match route.resolved {
+            Resolved::Series(series) | Resolved::Overflow(series, _) => series,
+            Resolved::Shed(limit) => return self.shed(limit, members(metric)),
+            Resolved::Dropped(reason) => {
+                self.counts.dropped[reason as usize] += 1;
+                return;
+            }
         };
         self.counts.accepted += 1;
         self.counts.tolerate(metric.tolerated);
         // Several values in one pack: the last of a gauge stands, those of a counter add up.
         let mut stands = None;
-        for value in metric.values.iter() {
+        for value in metric.values.iter().map(|value| saturate(value * route.scale)) {
             self.counts.stamped += 1;
             stands = Some(match (metric.spelling.kind, stands) {
                 (Kind::Counter, Some(sum)) => saturate(sum + value),
@@ -312,6 +330,14 @@ impl Lane {
     fn shed(&mut self, limit: Limit, samples: u64) {
         self.counts.shed[limit as usize] += 1;
         self.counts.limited[limit as usize] += samples;
+    }
+
+    fn scale(&mut self, scale: f64) -> u32 {
+        let at = self.scales.iter().position(|&have| have == scale).unwrap_or_else(|| {
+            self.scales.push(scale);
+            self.scales.len() - 1
+        });
+        at as u32
     }
 
     fn weight(&mut self, weight: f64) -> u32 {
@@ -352,7 +378,7 @@ impl Lane {
                 let value = std::mem::replace(&mut entry.value, idle);
                 // Sketches and sets have their samples in the log.
                 if matches!(entry.series.kind(), Kind::Counter) || (matches!(entry.series.kind(), Kind::Gauge) && !value.is_nan()) {
-                    values.push(Gain { slot: entry.slot, stamp: entry.stamp, value });
+                    values.push(Gain { slot: entry.series.slot(), stamp: entry.stamp, value });
                 }
                 entry.stamp = 0;
             }

@@ -32,7 +32,7 @@ use crate::telemetry::LogConfig;
 use crate::web::{HttpConfig, ScrapeConfig};
 
 pub use error::{ConfigError, Finding, Place};
-pub use load::{DEFAULT_FILE, Loaded, Sources, load, parse};
+pub use load::{DEFAULT_FILE, Loaded, Sources, load, parse, read_text};
 pub use not_built::not_built_yet;
 pub use rules::load_rules;
 pub use yaml::to_yaml;

@@ -17,11 +17,6 @@ const NOT_BUILT: &[Row] = &[
     ("listen.allow_from", &[]),
     ("listen.max_connections", &[]),
     ("listen.idle_timeout", &[]),
-    ("shape.namespace", &[]),
-    ("shape.tags", &[]),
-    ("shape.mapping", &[]),
-    ("shape.unmapped", &[]),
-    ("shape.filters", &[]),
     ("limits.memory", &[]),
     // Only how long raw windows are kept may change.
     ("store.tiers[0].step", &[]),

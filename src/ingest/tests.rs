@@ -18,7 +18,7 @@ struct Bench {
 
 impl Bench {
     fn new(lanes: usize, limits: LimitsConfig, expire_windows: u32) -> Bench {
-        let (aggregator, inbox) = Aggregator::new(limits);
+        let (aggregator, inbox) = Aggregator::new(limits, Arc::default());
         let options = CutterOptions {
             interval: std::time::Duration::from_secs(10),
             expire_windows,

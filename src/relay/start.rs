@@ -20,11 +20,12 @@ use super::{ExitStatus, StartError, data_dir, sockets, systemd};
 use crate::aggregate::{Aggregator, Base, Cutter, CutterOptions, Handed, Published, Restored, Schedule};
 use crate::alert::{Engine, GroupStatus, SavedAlert, Settings};
 use crate::clock::Clock;
-use crate::config::{Config, Loaded, load_rules};
+use crate::config::{self, Config, Loaded, load_rules};
 use crate::ingest::Producer;
 use crate::listen::{Heartbeat, ListenConfig, Threads};
 use crate::model::{Kind, Labels, Matcher, Select, SelectError, Selected, TimeRange};
 use crate::notify::{self, NotifyHandle};
+use crate::shape::Shaping;
 use crate::sink::{self, SinkContext, SinkHandle, SinkType};
 use crate::store::{self, Store, StoreError, Writer};
 use crate::telemetry::{self, Telemetry};
@@ -74,6 +75,7 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
     for warning in &rules.warnings {
         tracing::warn!("{warning}");
     }
+    let shaping = shaping(config)?;
     let directory = if config.store.enabled {
         data_dir::choose(config.data_dir.as_deref(), std::env::var_os("STATE_DIRECTORY"))?
     } else {
@@ -87,7 +89,7 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
     let banner = banner(&opened, &directory, config);
 
     let mut tasks = JoinSet::new();
-    let (aggregator, inbox) = Aggregator::new(config.limits.clone());
+    let (aggregator, inbox) = Aggregator::new(config.limits.clone(), Arc::new(shaping));
     let stop_receiving = Arc::new(AtomicBool::new(false));
     let (receivers, heartbeats) = receive(opened.udp, &config.listen, &aggregator, &stop_receiving, &clock, &telemetry)?;
 
@@ -107,7 +109,7 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
             let status: Arc<RwLock<Vec<GroupStatus>>> = status.clone();
             move || status.read().clone()
         }),
-        config_yaml: crate::config::to_yaml(config),
+        config_yaml: config::to_yaml(config),
     });
     let mut web = JoinSet::new();
     web.spawn(web::serve(opened.http, app, web_stopped));
@@ -179,6 +181,18 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
         clock,
         banner,
     })
+}
+
+/// Compiles `shape:`. What has no effect in a mapping file is said once, here.
+fn shaping(config: &Config) -> Result<Shaping, StartError> {
+    let shaping = Shaping::new(&config.shape, config::read_text).map_err(|errors| {
+        let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        StartError::config(lines.join("\n"))
+    })?;
+    for warning in shaping.warnings() {
+        tracing::warn!("{warning}");
+    }
+    Ok(shaping)
 }
 
 fn receive(
