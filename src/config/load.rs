@@ -94,24 +94,17 @@ fn problems(config: &Config) -> Vec<(String, String)> {
     problems
 }
 
+/// A file's text, at most [`yaml::MAX_BYTES`].
 fn text_of(file: &Path) -> Result<String, ConfigError> {
-    bounded_text(file, "the configuration").map_err(|message| ConfigError::one(Place::Whole(file.to_path_buf()), "", message))
-}
-
-/// The text of a file that relay.yaml names, at most 1 MiB, or why there is none.
-pub fn read_text(file: &Path) -> Result<String, String> {
-    bounded_text(file, "it")
-}
-
-fn bounded_text(file: &Path, what: &str) -> Result<String, String> {
+    let whole = |message: String| ConfigError::one(Place::Whole(file.to_path_buf()), "", message);
     let mut bytes = Vec::new();
     std::fs::File::open(file)
         .and_then(|opened| opened.take(yaml::MAX_BYTES as u64 + 1).read_to_end(&mut bytes))
-        .map_err(|error| format!("cannot read {what}: {error}"))?;
+        .map_err(|error| whole(format!("cannot read the configuration: {error}")))?;
     if bytes.len() > yaml::MAX_BYTES {
-        return Err(format!("the file is larger than {} MiB", yaml::MAX_BYTES >> 20));
+        return Err(whole(format!("the file is larger than {} MiB", yaml::MAX_BYTES >> 20)));
     }
-    String::from_utf8(bytes).map_err(|error| format!("not UTF-8 at byte {}", error.utf8_error().valid_up_to()))
+    String::from_utf8(bytes).map_err(|error| whole(format!("not UTF-8 at byte {}", error.utf8_error().valid_up_to())))
 }
 
 /// The typed result of file and settings. The file is read by itself first, so that its errors keep their line.
