@@ -5,6 +5,7 @@ use std::sync::mpsc::SyncSender;
 
 use hashbrown::HashTable;
 
+use super::registry::OtherSpelling;
 use super::{Counts, Limit, Registry, Resolved};
 use crate::model::sketch::saturate;
 use crate::model::{Check, Event, Kind, Series, Stamped};
@@ -12,6 +13,8 @@ use crate::parse::{Metric, ParseError, Values};
 
 /// Entries a table holds before it is handed over whole: small enough to stay in the cache.
 const TABLE_MAX: usize = 57_344;
+/// Entries under further spellings; each owns its bytes.
+const FURTHER_MAX: usize = 16_384;
 /// Records a log holds before it is handed over.
 const LOG_MAX: usize = 65_536;
 /// Distinct sample rates a log refers to before it is handed over.
@@ -28,6 +31,8 @@ pub struct Lane {
     window: u32,
     /// Survives windows; only its values leave.
     table: HashTable<Entry>,
+    /// Series by spellings they were not born with: lines that would else ask the registry each time.
+    further: HashTable<(OtherSpelling, Entry)>,
     /// What the table's entries multiply values by; the first is 1.
     scales: Vec<f64>,
     log: Vec<Logged>,
@@ -52,6 +57,12 @@ struct Entry {
     hash: u32,
     /// Index into the scales: what values in this spelling are multiplied by.
     scale: u32,
+}
+
+/// Where an entry lies.
+enum At {
+    Own(usize),
+    Further(usize),
 }
 
 /// What cannot be added up in place: a sample of a sketch, a set's member, a relative gauge.
@@ -103,6 +114,7 @@ impl Lane {
         Lane {
             window,
             table: HashTable::new(),
+            further: HashTable::new(),
             scales: vec![1.0],
             log: Vec::new(),
             weights: vec![1.0],
@@ -149,24 +161,27 @@ impl Lane {
             return self.record_stamped(registry, metric);
         }
         let hash = registry.hash(&metric.spelling);
-        let (at, other) = match self.find(hash, metric) {
-            Some(at) => (at, None),
-            None => match self.admit(registry, metric) {
-                Some((at, scale)) => (at, Some(scale)),
+        let (at, overflow) = match self.find(hash, metric) {
+            Some(at) => (At::Own(at), None),
+            None => match self.admit(registry, hash, metric) {
+                Some(admitted) => admitted,
                 None => return,
             },
         };
         self.counts.accepted += 1;
         self.counts.tolerate(metric.tolerated);
         let weight = if metric.rate == 1.0 { 1.0 } else { 1.0 / metric.rate };
-        let Some(entry) = self.table.get_bucket_mut(at) else { return };
+        let entry = match at {
+            At::Own(at) => self.table.get_bucket_mut(at),
+            At::Further(at) => self.further.get_bucket_mut(at).map(|(_, entry)| entry),
+        };
+        let Some(entry) = entry else { return };
         // A gauge's set keeps its own stamp: a change after it is told by a later one.
         if entry.stamp == 0 || !metric.relative {
             entry.stamp = stamp;
         }
         let slot = entry.series.slot();
-        // A further spelling of the series may have a scale of its own.
-        let scale = other.unwrap_or_else(|| if entry.scale == 0 { 1.0 } else { self.scales[entry.scale as usize] });
+        let scale = overflow.unwrap_or_else(|| if entry.scale == 0 { 1.0 } else { self.scales[entry.scale as usize] });
         let samples = &mut self.counts.samples[metric.spelling.kind as usize];
         match (metric.spelling.kind, metric.values) {
             (Kind::Counter, Values::One(value)) => {
@@ -242,16 +257,26 @@ impl Lane {
         None
     }
 
-    /// Asks the registry for a series this lane does not hold, and makes room for it. Also gives the line's scale.
+    /// Finds a line that is not in the table: under a further spelling, else by the registry, and makes room for it.
+    ///
+    /// For a line that overflows also gives its scale, which is not that of the series that stands in.
     #[cold]
-    fn admit(&mut self, registry: &Registry, metric: &Metric<'_>) -> Option<(usize, f64)> {
+    fn admit(&mut self, registry: &Registry, hash: u64, metric: &Metric<'_>) -> Option<(At, Option<f64>)> {
+        if let Some(at) = self.find_further(hash, metric) {
+            return Some((At::Further(at), None));
+        }
         loop {
             let route = registry.resolve(&metric.spelling);
-            let series = match route.resolved {
-                Resolved::Series(series) => series,
+            let held = match route.resolved {
+                Resolved::Series(series) if series.spelling() == metric.spelling => {
+                    self.hold(registry, series, route.scale).map(|at| (At::Own(at), None))
+                }
+                Resolved::Series(series) => {
+                    self.hold_further(registry, hash, series, metric, route.scale).map(|at| (At::Further(at), None))
+                }
                 Resolved::Overflow(series, limit) => {
                     self.counts.limited[limit as usize] += members(metric);
-                    series
+                    self.hold(registry, series, 1.0).map(|at| (At::Own(at), Some(route.scale)))
                 }
                 Resolved::Shed(limit) => {
                     self.shed(limit, members(metric));
@@ -263,14 +288,44 @@ impl Lane {
                 }
             };
             self.counts.tolerate(route.tolerated);
-            if let Some(at) = self.hold(registry, series) {
-                return Some((at, route.scale));
+            if held.is_some() {
+                return held;
             }
         }
     }
 
+    /// Where the line's spelling lies among the further ones, ready to be added to.
+    fn find_further(&mut self, hash: u64, metric: &Metric<'_>) -> Option<usize> {
+        let same = |(spelling, entry): &(OtherSpelling, Entry)| {
+            entry.hash == hash as u32 && spelling.of_kind(entry.series.kind()) == metric.spelling
+        };
+        let at = self.further.find_bucket_index(hash, same)?;
+        let (_, entry) = self.further.get_bucket_mut(at)?;
+        if entry.stamp != 0 || entry.series.meet(self.window) {
+            return Some(at);
+        }
+        if let Ok(gone) = self.further.find_entry(hash, same) {
+            gone.remove();
+        }
+        None
+    }
+
+    /// A place for a series under a spelling that is not in the table. `None`: it has just left.
+    fn hold_further(&mut self, registry: &Registry, hash: u64, series: Series, metric: &Metric<'_>, scale: f64) -> Option<usize> {
+        if !series.meet(self.window) {
+            return None;
+        }
+        if self.further.len() >= FURTHER_MAX {
+            self.start_over();
+        }
+        let entry = self.entry(series, hash, scale);
+        let rehash = |(spelling, entry): &(OtherSpelling, Entry)| registry.hash(&spelling.of_kind(entry.series.kind()));
+        let placed = self.further.insert_unique(hash, (OtherSpelling::new(&metric.spelling), entry), rehash);
+        Some(placed.bucket_index())
+    }
+
     /// The place of a series in the table, by the spelling it was born with. `None`: it has just left.
-    fn hold(&mut self, registry: &Registry, series: Series) -> Option<usize> {
+    fn hold(&mut self, registry: &Registry, series: Series, scale: f64) -> Option<usize> {
         let hash = registry.hash(&series.spelling());
         let same = |entry: &Entry| entry.hash == hash as u32 && entry.series.spelling() == series.spelling();
         if let Some(at) = self.table.find_bucket_index(hash, same) {
@@ -286,16 +341,28 @@ impl Lane {
             return None;
         }
         if self.table.len() >= TABLE_MAX {
-            let handed = self.take();
-            self.hand_over(handed);
-            self.table = HashTable::new();
-            self.scales.truncate(1);
+            self.start_over();
         }
-        let value = idle_value(series.kind());
-        let scale = self.scale(registry.scale_of(&series));
-        let entry = Entry { scale, value, stamp: 0, hash: hash as u32, series };
+        let entry = self.entry(series, hash, scale);
         let placed = self.table.insert_unique(hash, entry, |entry| registry.hash(&entry.series.spelling()));
         Some(placed.bucket_index())
+    }
+
+    fn entry(&mut self, series: Series, hash: u64, scale: f64) -> Entry {
+        let scale = self.scales.iter().position(|&have| have == scale).unwrap_or_else(|| {
+            self.scales.push(scale);
+            self.scales.len() - 1
+        });
+        Entry { value: idle_value(series.kind()), stamp: 0, hash: hash as u32, scale: scale as u32, series }
+    }
+
+    /// Hands over what was gained and forgets every series.
+    fn start_over(&mut self) {
+        let handed = self.take();
+        self.hand_over(handed);
+        self.table = HashTable::new();
+        self.further = HashTable::new();
+        self.scales.truncate(1);
     }
 
     #[cold]
@@ -332,14 +399,6 @@ impl Lane {
         self.counts.limited[limit as usize] += samples;
     }
 
-    fn scale(&mut self, scale: f64) -> u32 {
-        let at = self.scales.iter().position(|&have| have == scale).unwrap_or_else(|| {
-            self.scales.push(scale);
-            self.scales.len() - 1
-        });
-        at as u32
-    }
-
     fn weight(&mut self, weight: f64) -> u32 {
         match self.weights.iter().position(|&have| have == weight) {
             Some(at) => at as u32,
@@ -372,7 +431,7 @@ impl Lane {
 
     fn take(&mut self) -> Option<Handed> {
         let mut values = Vec::new();
-        for entry in &mut self.table {
+        for entry in self.table.iter_mut().chain(self.further.iter_mut().map(|(_, entry)| entry)) {
             if entry.stamp != 0 {
                 let idle = idle_value(entry.series.kind());
                 let value = std::mem::replace(&mut entry.value, idle);

@@ -201,14 +201,6 @@ impl Registry {
         }
     }
 
-    /// What a series' values are multiplied by when they come in the spelling it was born with.
-    pub fn scale_of(&self, series: &Series) -> f64 {
-        if self.shaping.is_identity() {
-            return 1.0;
-        }
-        self.spelled.get(&series.spelling() as &dyn Spelled).map_or(1.0, |known| known.key().scale)
-    }
-
     /// A handle that names the series without giving it a place in windows: the live one, or a loose one.
     pub fn detached(&self, spelling: &Spelling<'_>) -> Route {
         if let Some(known) = self.spelled.get(spelling as &dyn Spelled) {
@@ -477,18 +469,18 @@ fn as_it_is<'a>(name: &'a str, tags: Vec<Cow<'a, str>>) -> Shaped<'a> {
 }
 
 /// A spelling that owns its bytes.
-struct OtherSpelling {
+pub(super) struct OtherSpelling {
     bytes: Box<[u8]>,
     name: usize,
     style: NameStyle,
 }
 
 impl OtherSpelling {
-    fn new(spelling: &Spelling<'_>) -> OtherSpelling {
+    pub(super) fn new(spelling: &Spelling<'_>) -> OtherSpelling {
         OtherSpelling { bytes: [spelling.name, spelling.tags].concat().into(), name: spelling.name.len(), style: spelling.style }
     }
 
-    fn of_kind(&self, kind: Kind) -> Spelling<'_> {
+    pub(super) fn of_kind(&self, kind: Kind) -> Spelling<'_> {
         let (name, tags) = self.bytes.split_at(self.name);
         Spelling { name, tags, kind, style: self.style }
     }

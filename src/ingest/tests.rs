@@ -371,3 +371,29 @@ fn what_is_remembered_about_dropped_lines_is_bounded() {
     bench.send(0, "noise.1:1|c\nkept:1|c");
     assert_eq!(rows(&bench.cut()).len(), 1);
 }
+
+#[test]
+fn many_spellings_of_one_series_add_up() {
+    let mut bench = shaped_by("{ mapping: m }", "mappings:\n- { match: all.*, name: all }\n", 0);
+    for _ in 0..2 {
+        for block in 0..400 {
+            let lines: Vec<String> = (0..100).map(|n| format!("all.{}:1|c", block * 100 + n)).collect();
+            bench.send(0, &lines.join("\n"));
+        }
+    }
+    assert_eq!(rows(&bench.cut()), [("all|counter".to_string(), "80000/80000".to_string())]);
+}
+
+#[test]
+fn spellings_of_one_gauge_keep_their_order() {
+    let mut bench = Bench::new(1, LimitsConfig::default(), 1);
+    bench.send(0, "a:1|g|#x,y\na:2|g|#y,x\na:3|g|#x,y\nb:1|g|#x,y\nb:2|g|#y,x");
+    let window = bench.cut();
+    assert_eq!(shown(&window, "a|gauge|#x,y").as_deref(), Some("3"));
+    assert_eq!(shown(&window, "b|gauge|#x,y").as_deref(), Some("2"));
+    assert_eq!(bench.cut().gone.len(), 2);
+    bench.send(0, "b:5|g|#y,x\na:6|g|#y,x\na:7|g|#x,y");
+    let window = bench.cut();
+    assert_eq!(shown(&window, "a|gauge|#x,y").as_deref(), Some("7"));
+    assert_eq!(shown(&window, "b|gauge|#x,y").as_deref(), Some("5"));
+}
