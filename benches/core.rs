@@ -51,7 +51,7 @@ fn line(context: usize, random: &mut fastrand::Rng) -> String {
 
 fn core() -> (Producer, Cutter) {
     let limits = LimitsConfig { series: 2_000_000, series_per_metric: 2_000_000, ..LimitsConfig::default() };
-    let (aggregator, inbox) = Aggregator::new(limits);
+    let (aggregator, inbox) = Aggregator::new(limits, Arc::default());
     let producer = Producer::new(aggregator.clone(), Arc::new(Published::new("bench")), Options::default(), Clock::system());
     let cutter = cutter(aggregator, inbox);
     (producer, cutter)

@@ -27,7 +27,7 @@ fn main() -> ExitCode {
 
 /// Meets each context once, makes [`LINES`] more lines, and sends them if `send` says so.
 fn run(shape: &str, send: bool) -> ExitCode {
-    let (aggregator, inbox) = Aggregator::new(LimitsConfig::default());
+    let (aggregator, inbox) = Aggregator::new(LimitsConfig::default(), Arc::default());
     let producer = Producer::new(aggregator, Arc::new(Published::new("bench")), Options::default(), Clock::system());
     for datagram in datagrams(shape, CONTEXTS) {
         producer.batch(producer.ticket()).datagram(&datagram);

@@ -124,6 +124,9 @@ self_metrics! {
     LINES_ACCEPTED = Counter "statsd_relay_lines_accepted_total", "Lines that became samples, events or checks.";
     LINES_REJECTED = Counter "statsd_relay_lines_rejected_total", "Lines refused by the parser, by reason.";
     LINES_SHED = Counter "statsd_relay_lines_shed_total", "Well-formed lines dropped by a filter, a mapping or a limit.";
+    FILTER_HITS = Counter "statsd_relay_filter_hits_total", "By filter: lines that it dropped, or spellings of new series that it changed.";
+    MAPPING_HITS = Counter "statsd_relay_mapping_hits_total", "By rule of the mapping file: lines that it dropped, or spellings of new series that it named.";
+    MAPPING_UNMAPPED = Counter "statsd_relay_mapping_unmapped_total", "Spellings of new series that no rule of the mapping file names; each line of them where shape.unmapped drops them.";
     LINES_TOLERATED = Counter "statsd_relay_lines_tolerated_total", "Lines accepted with a blemish, by kind.";
     SAMPLES = Counter "statsd_relay_samples_total", "Values recorded, by type.";
     SAMPLES_STAMPED = Counter "statsd_relay_samples_stamped_total", "Values with a time of their own, which bypass aggregation.";

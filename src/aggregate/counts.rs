@@ -5,6 +5,7 @@ use metrics::Counter;
 use super::Limit;
 use crate::model::{AlertType, CheckStatus, Kind};
 use crate::parse::{ParseError, Tolerated, ToleratedSet};
+use crate::shape::DropReason;
 use crate::telemetry;
 
 /// Plain counts of one lane since they were last published.
@@ -19,6 +20,7 @@ pub struct Counts {
     pub accepted: u64,
     pub rejected: [u64; ParseError::ALL.len()],
     pub shed: [u64; Limit::ALL.len()],
+    pub dropped: [u64; DropReason::ALL.len()],
     pub limited: [u64; Limit::ALL.len()],
     pub tolerated: [u64; Tolerated::ALL.len()],
     pub samples: [u64; Kind::ALL.len()],
@@ -50,6 +52,7 @@ pub struct Published {
     accepted: Counter,
     rejected: Vec<Counter>,
     shed: Vec<Counter>,
+    dropped: Vec<Counter>,
     limited: Vec<Counter>,
     tolerated: Vec<Counter>,
     samples: Vec<Counter>,
@@ -82,6 +85,7 @@ impl Published {
                 .map(|reason| telemetry::LINES_REJECTED.counter(&[("reason", reason.as_str()), of[0]]))
                 .collect(),
             shed: Limit::ALL.iter().map(|limit| telemetry::LINES_SHED.counter(&[("reason", limit.as_str())])).collect(),
+            dropped: DropReason::ALL.iter().map(|reason| telemetry::LINES_SHED.counter(&[("reason", reason.as_str())])).collect(),
             limited: Limit::ALL.iter().map(|limit| telemetry::SERIES_LIMITED.counter(&[("limit", limit.as_str())])).collect(),
             tolerated: Tolerated::ALL.iter().map(|kind| telemetry::LINES_TOLERATED.counter(&[("kind", kind.as_str())])).collect(),
             samples: Kind::ALL.iter().map(|kind| telemetry::SAMPLES.counter(&[("type", kind.as_str())])).collect(),
@@ -101,12 +105,14 @@ impl Published {
         self.truncated.increment(counts.truncated);
         self.denied.increment(counts.denied);
         self.parsed.increment(counts.datagrams - counts.empty - counts.truncated - counts.denied);
-        self.seen.increment(counts.accepted + counts.rejected.iter().sum::<u64>() + counts.shed.iter().sum::<u64>());
+        let shed = counts.shed.iter().chain(&counts.dropped).sum::<u64>();
+        self.seen.increment(counts.accepted + counts.rejected.iter().sum::<u64>() + shed);
         self.accepted.increment(counts.accepted);
         self.stamped.increment(counts.stamped);
         self.saturated.increment(counts.saturated);
         each(&self.rejected, &counts.rejected);
         each(&self.shed, &counts.shed);
+        each(&self.dropped, &counts.dropped);
         each(&self.limited, &counts.limited);
         each(&self.tolerated, &counts.tolerated);
         each(&self.samples, &counts.samples);

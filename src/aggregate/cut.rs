@@ -10,10 +10,11 @@ use parking_lot::{Mutex, RwLock};
 
 use super::lane::Logged;
 use super::standing::{Body, Fold, Standing};
-use super::{Handed, Lane, LimitsConfig, Published, Registry};
+use super::{Birth, Handed, Lane, LimitsConfig, Published, Registry};
 use crate::model::sketch::saturate;
 use crate::model::{Check, Column, Event, Family, Kind, Recorded, Series, Stamped, Window, labels};
 use crate::parse::ParseError;
+use crate::shape::{SeriesOptions, Shaping};
 
 /// Hand-overs that may wait for the cutter; then lanes wait, and the kernel's buffer is the queue.
 const INBOX_MAX: usize = 64;
@@ -42,10 +43,10 @@ const STAMPS_PER_BATCH: u64 = 1 << 24;
 
 impl Aggregator {
     /// The shared half, and the inbox for its one cutter.
-    pub fn new(limits: LimitsConfig) -> (Arc<Aggregator>, Receiver<Handed>) {
+    pub fn new(limits: LimitsConfig, shaping: Arc<Shaping>) -> (Arc<Aggregator>, Receiver<Handed>) {
         let (inbox, outbox) = sync_channel(INBOX_MAX);
         let aggregator = Aggregator {
-            registry: Registry::new(limits),
+            registry: Registry::new(limits, shaping),
             window: AtomicU32::new(FIRST_WINDOW),
             tickets: AtomicU64::new(STAMPS_PER_BATCH),
             lanes: RwLock::default(),
@@ -139,6 +140,8 @@ pub struct Cutter {
     options: CutterOptions,
     /// The window being filled.
     window: u32,
+    /// Some series leaves when it is idle.
+    any_expire: bool,
     standings: Vec<Option<Standing>>,
     families: Vec<Rows>,
     by_name: HashMap<(Kind, Box<str>), u32>,
@@ -168,6 +171,7 @@ impl Cutter {
             window: aggregator.window(),
             aggregator,
             inbox,
+            any_expire: options.expire_windows > 0,
             options,
             standings: Vec::new(),
             families: Vec::new(),
@@ -199,7 +203,7 @@ impl Cutter {
             let Some(series) = self.aggregator.registry.restore(kind, &name, &tags) else { continue };
             // Receive threads run already: what they gave birth to meanwhile is settled like any other.
             for born in self.aggregator.registry.take_births() {
-                if !born.same(&series) {
+                if !born.series.same(&series) {
                     self.settle_one(born, from_store);
                 }
             }
@@ -346,15 +350,35 @@ impl Cutter {
 
     /// Gives every series born meanwhile its standing.
     fn settle(&mut self, base: &mut dyn FnMut(&Series) -> Option<Base>) {
-        for series in self.aggregator.registry.take_births() {
-            self.settle_one(series, base);
+        for birth in self.aggregator.registry.take_births() {
+            self.settle_one(birth, base);
         }
     }
 
-    fn settle_one(&mut self, series: Series, base: &mut dyn FnMut(&Series) -> Option<Base>) {
-        let from = base(&series).unwrap_or_default();
-        self.births.push(series.clone());
-        self.stand(series, &from, self.window);
+    fn settle_one(&mut self, Birth { series, options }: Birth, base: &mut dyn FnMut(&Series) -> Option<Base>) {
+        let standing = self.standings.get(series.slot() as usize).and_then(Option::as_ref);
+        if !standing.is_some_and(|standing| standing.series.same(&series)) {
+            let from = base(&series).unwrap_or_default();
+            self.births.push(series.clone());
+            self.stand(series.clone(), &from, self.window);
+        }
+        if let Some(options) = options {
+            self.regard(&series, &options);
+        }
+    }
+
+    /// Has a series live as long, and its family explained, as a rule of the mapping file says.
+    fn regard(&mut self, series: &Series, options: &SeriesOptions) {
+        let Some(standing) = self.standings.get_mut(series.slot() as usize).and_then(Option::as_mut) else { return };
+        if let Some(ttl) = options.ttl {
+            standing.expire = windows(ttl, self.options.interval);
+            self.any_expire |= standing.expire > 0;
+        }
+        let family = &mut self.families[standing.family as usize].family;
+        if family.help.is_none() && options.help.is_some() {
+            Arc::make_mut(family).help.clone_from(&options.help);
+            self.roster = None;
+        }
     }
 
     fn stand(&mut self, series: Series, base: &Base, last: u32) {
@@ -366,7 +390,7 @@ impl Cutter {
                 if clashed {
                     self.report.clashes.push((series.name().to_string(), prom_name.clone()));
                 }
-                let family = Family { name: series.name().into(), prom_name, kind: series.kind(), series: Vec::new() };
+                let family = Family { name: series.name().into(), prom_name, kind: series.kind(), help: None, series: Vec::new() };
                 self.families.push(Rows { family: Arc::new(family), slots: Vec::new() });
                 let at = (self.families.len() - 1) as u32;
                 self.by_name.insert(key, at);
@@ -383,7 +407,8 @@ impl Cutter {
             self.standings.resize_with(slot + 1, || None);
         }
         let body = Body::new(series.kind(), base);
-        self.standings[slot] = Some(Standing { series, last, family, row, body });
+        let expire = self.options.expire_windows;
+        self.standings[slot] = Some(Standing { series, last, expire, family, row, body });
     }
 
     /// Settles gauges: the latest set of the window, and every later relative change.
@@ -403,12 +428,13 @@ impl Cutter {
 
     /// Lets go of series that were idle for too long.
     fn expire(&mut self) -> Vec<Series> {
-        if self.options.expire_windows == 0 {
+        self.aggregator.registry.make_room();
+        if !self.any_expire {
             return Vec::new();
         }
         let mut gone = Vec::new();
         for standing in self.standings.iter().flatten() {
-            if self.window.saturating_sub(standing.last) >= self.options.expire_windows {
+            if standing.expire > 0 && self.window.saturating_sub(standing.last) >= standing.expire {
                 let seen = standing.series.last_met();
                 if seen <= self.window && standing.series.leave(seen) {
                     gone.push(standing.series.clone());
@@ -519,6 +545,11 @@ fn fold_of(options: &CutterOptions, kind: Kind) -> Fold {
         divisor: if kind == Kind::Timer && options.timers_in_seconds { 1_000.0 } else { 1.0 },
         dd: options.dd_sketches && kind == Kind::Distribution,
     }
+}
+
+/// Windows that cover a time, at least one.
+fn windows(time: Duration, interval: Duration) -> u32 {
+    u32::try_from(time.as_nanos().div_ceil(interval.as_nanos().max(1))).unwrap_or(u32::MAX).max(1)
 }
 
 /// Families whose names are kept after they left.

@@ -14,6 +14,8 @@ pub(super) struct Standing {
     pub(super) series: Series,
     /// The last window it received something in.
     pub(super) last: u32,
+    /// Idle windows after which it leaves; 0 = never.
+    pub(super) expire: u32,
     pub(super) family: u32,
     pub(super) row: u32,
     pub(super) body: Body,

@@ -9,11 +9,6 @@ type Row = (&'static str, &'static [&'static str]);
 
 /// Whoever builds one deletes its row.
 const NOT_BUILT: &[Row] = &[
-    ("shape.namespace", &[]),
-    ("shape.tags", &[]),
-    ("shape.mapping", &[]),
-    ("shape.unmapped", &[]),
-    ("shape.filters", &[]),
     ("limits.memory", &[]),
     // Only how long raw windows are kept may change.
     ("store.tiers[0].step", &[]),

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::Config;
 use crate::listen::Prefix;
 use crate::model::ByteSize;
+use crate::shape;
 
 /// Series identities fit into the index of the store up to this.
 const MAX_KEY_BYTES: usize = 16 << 10;
@@ -66,6 +67,7 @@ impl Findings {
 pub(super) fn errors(config: &Config) -> Vec<(String, String)> {
     let mut findings = Findings::default();
     listen(config, &mut findings);
+    findings.0.extend(shape::problems(&config.shape).into_iter().map(|error| (error.path, error.message)));
     limits(config, &mut findings);
     aggregate(config, &mut findings);
     store(config, &mut findings);

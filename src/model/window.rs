@@ -13,6 +13,8 @@ pub struct Family {
     /// The name in Prometheus' alphabet; a second type under one such name carries its type as a suffix.
     pub prom_name: Arc<str>,
     pub kind: Kind,
+    /// From the mapping file.
+    pub help: Option<Arc<str>>,
     /// Row order of the family's column.
     pub series: Vec<Series>,
 }

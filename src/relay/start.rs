@@ -21,12 +21,13 @@ use super::{ExitStatus, StartError, data_dir, sockets, systemd};
 use crate::aggregate::{Aggregator, Base, Cutter, CutterOptions, Handed, Published, Restored, Schedule};
 use crate::alert::{Engine, GroupStatus, SavedAlert, Settings};
 use crate::clock::Clock;
-use crate::config::{Config, Loaded, load_rules};
+use crate::config::{self, Config, Loaded, load_rules};
 use crate::ingest::Producer;
 use crate::listen::{AllowFrom, Bounds, DatagramKind, DatagramListener, Heartbeat, ListenConfig, Prefix, Threads};
 use crate::model::{Kind, Labels, Matcher, Select, SelectError, Selected, TimeRange};
 use crate::notify::{self, NotifyHandle};
 use crate::parse::Options;
+use crate::shape::Shaping;
 use crate::sink::{self, SinkContext, SinkHandle, SinkType};
 use crate::store::{self, Lock, Store, StoreError, Writer};
 use crate::telemetry::{self, Telemetry};
@@ -79,6 +80,7 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
     for warning in &rules.warnings {
         tracing::warn!("{warning}");
     }
+    let shaping = shaping(config)?;
     let directory = if config.store.enabled {
         data_dir::choose(config.data_dir.as_deref(), std::env::var_os("STATE_DIRECTORY"))?
     } else {
@@ -96,7 +98,7 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
     let allow_from = allow_from(&config.listen)?;
 
     let mut tasks = JoinSet::new();
-    let (aggregator, inbox) = Aggregator::new(config.limits.clone());
+    let (aggregator, inbox) = Aggregator::new(config.limits.clone(), Arc::new(shaping));
     aggregator.registry.grant(resident_bytes().unwrap_or(0));
     let stop_receiving = Arc::new(AtomicBool::new(false));
     let (receivers, mut heartbeats) = receive(datagrams, &config.listen, &allow_from, &aggregator, &stop_receiving, &clock, &telemetry)?;
@@ -117,7 +119,7 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
             let status: Arc<RwLock<Vec<GroupStatus>>> = status.clone();
             move || status.read().clone()
         }),
-        config_yaml: crate::config::to_yaml(config),
+        config_yaml: config::to_yaml(config),
     });
     let mut web = JoinSet::new();
     web.spawn(web::serve(http, app, web_stopped));
@@ -205,6 +207,18 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
         clock,
         banner,
     })
+}
+
+/// Compiles `shape:`. What has no effect in a mapping file is said once, here.
+fn shaping(config: &Config) -> Result<Shaping, StartError> {
+    let shaping = Shaping::new(&config.shape, config::read_text).map_err(|errors| {
+        let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        StartError::config(lines.join("\n"))
+    })?;
+    for warning in shaping.warnings() {
+        tracing::warn!("{warning}");
+    }
+    Ok(shaping)
 }
 
 fn receive(

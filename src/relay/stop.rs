@@ -16,7 +16,7 @@ const GRACE: Duration = Duration::from_millis(200);
 
 impl Relay {
     /// Drains, cuts, commits and delivers what is queued. What cannot be delivered in time is counted dropped.
-    pub async fn stop(self) {
+    pub async fn stop(mut self) {
         systemd::stopping();
         let deadline = Instant::from_std(self.clock.instant()) + BUDGET;
         self.health.set_ready(false);

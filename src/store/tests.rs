@@ -28,7 +28,7 @@ fn series(slot: u32, kind: Kind, name: &str, tags: &[&str]) -> Series {
 fn family(series: Vec<Series>) -> Arc<Family> {
     let (name, kind) = (series[0].name().to_string(), series[0].kind());
     let prom_name = crate::model::labels::metric_name(&name).into();
-    Arc::new(Family { name: name.into(), prom_name, kind, series })
+    Arc::new(Family { name: name.into(), prom_name, kind, help: None, series })
 }
 
 fn window(end: i64, rows: Vec<(Arc<Family>, Column)>) -> Window {

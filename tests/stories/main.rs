@@ -20,6 +20,7 @@ mod exactness;
 mod existing_clients;
 mod first_minute;
 mod killed_under_load;
+mod mapping_files;
 mod prometheus_scrapes;
 mod scripted_clients;
 mod systemd_starts_us;
