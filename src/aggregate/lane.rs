@@ -141,7 +141,7 @@ impl Lane {
 
     /// Records one metric line. `stamp` orders it among all lanes' samples; never 0.
     pub fn record(&mut self, registry: &Registry, metric: &Metric<'_>, stamp: u64) {
-        if metric.timestamp.is_some() {
+        if metric.stands_apart().is_some() {
             return self.record_stamped(registry, metric);
         }
         let hash = registry.hash(&metric.spelling);
@@ -194,20 +194,20 @@ impl Lane {
         }
     }
 
-    /// Notes an event. `arrival` is unix milliseconds.
+    /// Notes an event. `arrival` is unix seconds.
     pub fn record_event(&mut self, event: Event, arrival: i64) {
         if self.events.len() + self.checks.len() >= EVENTS_MAX {
-            return self.shed(Limit::EventsPerWindow, 0);
+            return self.count_shed(Limit::EventsPerWindow, 0);
         }
         self.counts.accepted += 1;
         self.counts.events[event.alert_type as usize] += 1;
         self.events.push((arrival, Arc::new(event)));
     }
 
-    /// Notes a service check. `arrival` is unix milliseconds.
+    /// Notes a service check. `arrival` is unix seconds.
     pub fn record_check(&mut self, check: Check, arrival: i64) {
         if self.events.len() + self.checks.len() >= EVENTS_MAX {
-            return self.shed(Limit::EventsPerWindow, 0);
+            return self.count_shed(Limit::EventsPerWindow, 0);
         }
         self.counts.accepted += 1;
         self.counts.checks[check.status as usize] += 1;
@@ -248,7 +248,7 @@ impl Lane {
                     series
                 }
                 Resolved::Shed(limit) => {
-                    self.shed(limit, members(metric));
+                    self.shed(limit, metric);
                     return None;
                 }
             };
@@ -288,12 +288,12 @@ impl Lane {
 
     #[cold]
     fn record_stamped(&mut self, registry: &Registry, metric: &Metric<'_>) {
-        let Some(at) = metric.timestamp else { return };
+        let Some(at) = metric.stands_apart() else { return };
         if self.stamped.len() >= STAMPED_MAX {
-            return self.shed(Limit::StampedPerWindow, members(metric));
+            return self.shed(Limit::StampedPerWindow, metric);
         }
         let Some(series) = registry.detached(&metric.spelling) else {
-            return self.shed(Limit::KeyBytes, members(metric));
+            return self.shed(Limit::KeyBytes, metric);
         };
         self.counts.accepted += 1;
         self.counts.tolerate(metric.tolerated);
@@ -309,7 +309,12 @@ impl Lane {
         self.stamped.extend(stands.map(|value| Stamped { series, at, value }));
     }
 
-    fn shed(&mut self, limit: Limit, samples: u64) {
+    /// Counts a well-formed line that is not recorded.
+    pub fn shed(&mut self, limit: Limit, metric: &Metric<'_>) {
+        self.count_shed(limit, members(metric));
+    }
+
+    fn count_shed(&mut self, limit: Limit, samples: u64) {
         self.counts.shed[limit as usize] += 1;
         self.counts.limited[limit as usize] += samples;
     }

@@ -272,6 +272,26 @@ fn pair(out: &mut String, key: &str, value: &str) {
 }
 
 /// Appends a label value, escaped.
+/// `name{label="value"} 1`, of a sample that has its labels already.
+pub fn sample_line(labels: &Labels, value: f64) -> String {
+    let mut out = labels.name().to_string();
+    let mut opening = '{';
+    for (name, value) in labels.iter().filter(|(name, _)| *name != NAME) {
+        out.push(opening);
+        out.push_str(name);
+        out.push_str("=\"");
+        escape(&mut out, value);
+        out.push('"');
+        opening = ',';
+    }
+    if opening == ',' {
+        out.push('}');
+    }
+    out.push(' ');
+    number::write(&mut out, value);
+    out
+}
+
 fn escape(out: &mut String, value: &str) {
     if !value.bytes().any(|b| matches!(b, b'\\' | b'"' | b'\n')) {
         return out.push_str(value);

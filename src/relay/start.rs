@@ -14,15 +14,17 @@ use tokio::task::JoinSet;
 use super::commits::Commits;
 use super::cutting::{BaseOf, Cutting, resident_bytes};
 use super::fan_out::FanOut;
+use super::inside::{self, Sinks};
 use super::own::Own;
+use super::service_checks::ServiceChecks;
 use super::sockets::Sockets;
 use super::{ExitStatus, StartError, data_dir, sockets, systemd};
 use crate::aggregate::{Aggregator, Base, Cutter, CutterOptions, Handed, Published, Restored, Schedule};
 use crate::alert::{Engine, GroupStatus, SavedAlert, Settings};
 use crate::clock::Clock;
 use crate::config::{Config, Loaded, load_rules};
-use crate::ingest::Producer;
-use crate::listen::{Heartbeat, ListenConfig, Threads};
+use crate::ingest::{Producer, Views};
+use crate::listen::{Heartbeat, Threads};
 use crate::model::{Kind, Labels, Matcher, Select, SelectError, Selected, TimeRange};
 use crate::notify::{self, NotifyHandle};
 use crate::sink::{self, SinkContext, SinkHandle, SinkType};
@@ -49,6 +51,7 @@ pub struct Relay {
     pub(super) stop_web: watch::Sender<bool>,
     pub(super) web: JoinSet<std::io::Result<()>>,
     pub(super) health: Arc<Health>,
+    pub(super) views: Arc<Views>,
     pub(super) clock: Clock,
     banner: String,
 }
@@ -88,10 +91,11 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
 
     let mut tasks = JoinSet::new();
     let (aggregator, inbox) = Aggregator::new(config.limits.clone());
-    let stop_receiving = Arc::new(AtomicBool::new(false));
-    let (receivers, heartbeats) = receive(opened.udp, &config.listen, &aggregator, &stop_receiving, &clock, &telemetry)?;
+    let (views, stop_receiving) = (Arc::new(Views::default()), Arc::new(AtomicBool::new(false)));
+    let (receivers, heartbeats) = receive(opened.udp, config, &aggregator, &views, &stop_receiving, &clock, &telemetry)?;
 
     let late = Arc::new(LateStore::default());
+    let running = Sinks::default();
     let page = Arc::new(Page::new(config.aggregate.percentiles.clone()));
     let status = Arc::new(RwLock::new(Vec::new()));
     let (stop_web, web_stopped) = watch::channel(false);
@@ -108,6 +112,7 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
             move || status.read().clone()
         }),
         config_yaml: crate::config::to_yaml(config),
+        inside: inside::inside(config, views.clone(), late.clone(), running.clone(), clock.clone()),
     });
     let mut web = JoinSet::new();
     web.spawn(web::serve(opened.http, app, web_stopped));
@@ -117,6 +122,8 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
     for sink in &config.sinks {
         sinks.push(sink::start(sink, &context, &mut tasks).map_err(StartError::config)?);
     }
+    // Set once, here.
+    let _ = running.set(config.sinks.iter().map(|sink| sink.r#type).zip(sinks.iter().cloned()).collect());
     let external_url = format!("http://{}", config.http.listen.first().map_or("localhost", String::as_str));
     let notify = notify::start(&config.notify, external_url.clone(), clock.clone(), &mut tasks).map_err(StartError::config)?;
 
@@ -135,6 +142,7 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
         schedule: Schedule::new(config.aggregate.interval.as_millis() as i64, clock.now_ms(), store.last_window()),
         clock: clock.clone(),
         own: Own::new(telemetry),
+        checks: ServiceChecks::new(config.aggregate.expire),
         base: base_of(&store),
         out: windows,
         stop: stop_cutting.clone(),
@@ -174,6 +182,7 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
         stop_web,
         web,
         health,
+        views,
         clock,
         banner,
     })
@@ -181,12 +190,14 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
 
 fn receive(
     udp: Vec<(crate::listen::UdpListener, crate::parse::Options)>,
-    listen: &ListenConfig,
+    config: &Config,
     aggregator: &Arc<Aggregator>,
+    views: &Arc<Views>,
     stop: &Arc<AtomicBool>,
     clock: &Clock,
     telemetry: &Telemetry,
 ) -> Result<(Vec<JoinHandle<()>>, Vec<Heartbeat>), StartError> {
+    let (listen, back) = (&config.listen, inside::raw_kept(config));
     let threads = match listen.threads {
         Threads::Auto => std::thread::available_parallelism().map_or(1, |cores| cores.get().min(THREADS_MAX)),
         Threads::Fixed(threads) => threads,
@@ -208,7 +219,8 @@ fn receive(
         let drops = listener.drop_counter().map_err(failed)?;
         telemetry.before_reading(move || drops.publish());
         heartbeats.push(listener.heartbeat());
-        let producers = (0..threads).map(|_| Producer::new(aggregator.clone(), published.clone(), options, clock.clone())).collect();
+        let producer = || Producer::new(aggregator.clone(), published.clone(), options, clock.clone());
+        let producers = (0..threads).map(|_| producer().seen(views.clone(), &listener.name).reaching(back)).collect();
         receivers.extend(listener.start(producers, stop.clone(), clock).map_err(failed)?);
     }
     let (published, series) = (aggregator.clone(), Kind::ALL.map(|kind| telemetry::SERIES.gauge(&[("type", kind.as_str())])));
@@ -320,13 +332,13 @@ fn banner(opened: &Sockets, directory: &Path, config: &Config) -> String {
     )
 }
 
-fn hostname() -> String {
+pub(super) fn hostname() -> String {
     nix::unistd::gethostname().map_or_else(|_| "localhost".into(), |name| name.to_string_lossy().into_owned())
 }
 
 /// The store, once it is open. Until then a query is told so.
 #[derive(Default)]
-struct LateStore(OnceLock<Store>);
+pub(super) struct LateStore(OnceLock<Store>);
 
 impl LateStore {
     fn open(&self, store: Store) {
@@ -334,7 +346,7 @@ impl LateStore {
         let _ = self.0.set(store);
     }
 
-    fn get(&self) -> Result<&Store, SelectError> {
+    pub(super) fn get(&self) -> Result<&Store, SelectError> {
         self.0.get().ok_or_else(|| SelectError::Store("it is being opened; try again in a moment".into()))
     }
 }

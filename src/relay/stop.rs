@@ -16,6 +16,7 @@ impl Relay {
         systemd::stopping();
         let deadline = Instant::from_std(self.clock.instant()) + BUDGET;
         self.health.set_ready(false);
+        self.views.tap.close();
         self.stop_receiving.store(true, Ordering::Release);
         let threads = async {
             join(std::mem::take(&mut self.receivers)).await;

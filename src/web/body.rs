@@ -11,6 +11,8 @@ use flate2::{Compression, Crc, Decompress, FlushDecompress};
 use hyper::body::{Frame, SizeHint};
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::tap::Stream;
+
 /// Most bytes unpacked at once, and so per slow reader.
 const PIECE: usize = 64 * 1024;
 
@@ -36,12 +38,14 @@ impl Packed {
 }
 
 /// What is sent. Cheap to make: the pieces are shared.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Body {
     pieces: VecDeque<Piece>,
     left: u64,
     /// Given back when the body was sent or given up.
     permit: Option<OwnedSemaphorePermit>,
+    /// Behind the pieces, what comes later.
+    stream: Option<Stream>,
 }
 
 #[derive(Debug)]
@@ -51,6 +55,16 @@ enum Piece {
 }
 
 impl Body {
+    /// What is not there yet, and comes for as long as it is read.
+    pub(super) fn stream(stream: Stream) -> Body {
+        Body { stream: Some(stream), ..Body::default() }
+    }
+
+    /// Whether it has no end of its own.
+    pub(super) fn is_stream(&self) -> bool {
+        self.stream.is_some()
+    }
+
     /// One piece.
     pub fn new(bytes: impl Into<Bytes>) -> Body {
         let mut body = Body::default();
@@ -145,16 +159,19 @@ impl hyper::body::Body for Body {
     type Data = Bytes;
     type Error = io::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        Poll::Ready(self.next().map(|piece| piece.map(Frame::data)))
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        match (self.next(), &mut self.stream) {
+            (None, Some(stream)) => stream.poll_next(cx).map(|text| text.map(|text| Ok(Frame::data(text)))),
+            (piece, _) => Poll::Ready(piece.map(|piece| piece.map(Frame::data))),
+        }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.pieces.is_empty()
+        self.pieces.is_empty() && self.stream.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left)
+        if self.is_stream() { SizeHint::default() } else { SizeHint::with_exact(self.left) }
     }
 }
 

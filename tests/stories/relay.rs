@@ -49,6 +49,14 @@ impl Home {
         self.write("relay.yaml", &format!("data_dir: {}\n{base}{more}\n", self.data().display()));
     }
 
+    /// The same with series that leave after `expire` without a sample.
+    pub(crate) fn configure_expiring(&self, expire: &str) {
+        let base = format!(
+            "aggregate: {{ interval: 1s, expire: {expire} }}\nlisten: {{ udp: [\"127.0.0.1:0\"] }}\nhttp: {{ listen: [\"127.0.0.1:0\"] }}\n"
+        );
+        self.write("relay.yaml", &format!("data_dir: {}\n{base}", self.data().display()));
+    }
+
     pub(crate) fn data(&self) -> PathBuf {
         self.path("data")
     }
