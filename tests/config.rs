@@ -373,7 +373,6 @@ fn every_key_that_is_not_built_yet_is_refused_and_its_default_is_not() {
         ("shape: { mapping: a.yml }", "1:19: shape.mapping"),
         ("shape: { unmapped: drop }", "1:20: shape.unmapped"),
         ("shape: { filters: [{ drop: { name: [a] } }] }", "1:19: shape.filters"),
-        ("limits: { memory: 2GiB }", "1:19: limits.memory"),
         ("store: { tiers: [{ step: raw, keep: 1h }] }", "1:17: store.tiers[1]"),
         ("store: { tiers: [{ step: raw, keep: 48h }, { step: 1m, keep: 15d }, { step: 1h, keep: 400d }] }", "1:44: store.tiers[1]"),
         ("store: { tiers: [{ step: raw, keep: 48h }, { step: 1m, keep: 14d }, { step: 1h, keep: 401d }] }", "1:69: store.tiers[2]"),

@@ -22,7 +22,6 @@ const NOT_BUILT: &[Row] = &[
     ("shape.mapping", &[]),
     ("shape.unmapped", &[]),
     ("shape.filters", &[]),
-    ("limits.memory", &[]),
     // Only how long raw windows are kept may change.
     ("store.tiers[0].step", &[]),
     ("store.tiers[1]", &[]),

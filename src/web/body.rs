@@ -24,16 +24,40 @@ pub(super) struct Packed {
     len: u64,
 }
 
+/// Text on its way to [`Packed`].
+pub(super) struct Packing {
+    encoder: DeflateEncoder<Vec<u8>>,
+    crc: Crc,
+    len: u64,
+}
+
+impl Packing {
+    /// Compresses quickly rather than tightly.
+    pub(super) fn new() -> Packing {
+        Packing { encoder: DeflateEncoder::new(Vec::new(), Compression::fast()), crc: Crc::new(), len: 0 }
+    }
+
+    pub(super) fn push(&mut self, text: &[u8]) {
+        self.crc.update(text);
+        self.len += text.len() as u64;
+        // Writing to a Vec cannot fail.
+        let _ = self.encoder.write_all(text);
+    }
+
+    pub(super) fn finish(mut self) -> Packed {
+        // The flush ends the last block on a byte without marking it the last.
+        let _ = self.encoder.flush();
+        let mut deflated = std::mem::take(self.encoder.get_mut());
+        deflated.shrink_to_fit();
+        Packed { deflated: deflated.into(), crc: self.crc, len: self.len }
+    }
+}
+
 impl Packed {
-    /// Compresses `text`, quickly rather than tightly.
     pub(super) fn new(text: &[u8]) -> Packed {
-        let mut crc = Crc::new();
-        crc.update(text);
-        let mut encoder = DeflateEncoder::new(Vec::with_capacity(text.len() / 8 + 64), Compression::fast());
-        // Writing to a Vec cannot fail. The flush ends the last block on a byte without marking it the last.
-        let _ = encoder.write_all(text).and_then(|()| encoder.flush());
-        let deflated = std::mem::take(encoder.get_mut());
-        Packed { deflated: deflated.into(), crc, len: text.len() as u64 }
+        let mut packing = Packing::new();
+        packing.push(text);
+        packing.finish()
     }
 }
 

@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::body::{Body, Packed};
+use super::body::{Body, Packed, Packing};
 use super::recents::Recents;
-use crate::encode::prom_text;
-use crate::model::{Kind, Recent, Window};
+use crate::encode::prom_text::{self, ClientText};
+use crate::model::{Kind, Recent, Series, Window};
 use crate::telemetry::{Metric, OwnFamily, SCRAPE_SERIES_MERGED, SCRAPE_SERIES_OMITTED, SERVICE_CHECK_STATUS, Telemetry};
+
+/// Bytes of text that are compressed at once.
+const PIECE: usize = 256 << 10;
 
 /// Renders windows on demand, each at most once; of the text only the compressed form is kept.
 pub struct Page {
@@ -89,10 +92,21 @@ impl Page {
         if let Some(client) = &state.client {
             return Some(client.clone());
         }
-        let text = prom_text::render(state.window.as_deref()?, &self.percentiles, &|series| state.recents.find(series));
+        let (mut before, mut after) = (Packing::new(), Packing::new());
+        let mut take = |text: &mut ClientText, least: usize| {
+            for (text, packing) in [(&mut text.before, &mut before), (&mut text.after, &mut after)] {
+                if text.len() >= least {
+                    packing.push(text.as_bytes());
+                    text.clear();
+                }
+            }
+        };
+        let recent = |series: &Series| state.recents.find(series);
+        let mut text = prom_text::render_in_parts(state.window.as_deref()?, &self.percentiles, &recent, &mut |text| take(text, PIECE));
+        take(&mut text, 0);
         SCRAPE_SERIES_MERGED.gauge(&[]).set(text.merged as f64);
         SCRAPE_SERIES_OMITTED.gauge(&[]).set(text.omitted as f64);
-        let client = Arc::new(Client { before: Packed::new(text.before.as_bytes()), after: Packed::new(text.after.as_bytes()) });
+        let client = Arc::new(Client { before: before.finish(), after: after.finish() });
         state.client = Some(client.clone());
         Some(client)
     }

@@ -19,6 +19,7 @@ mod exactness;
 mod existing_clients;
 mod first_minute;
 mod killed_under_load;
+mod limits;
 mod look_inside;
 mod prometheus_scrapes;
 mod systemd_starts_us;

@@ -185,6 +185,13 @@ impl Relay {
         self.child.try_wait().unwrap().is_none()
     }
 
+    /// The most memory the process ever took, in bytes.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+        peak.unwrap_or_else(|| panic!("{status}")) << 10
+    }
+
     /// The page, when there is one: before the first window the relay says 503.
     pub(crate) fn try_page(&self) -> Option<Page> {
         http::get(self.http, "/metrics").ok().filter(|reply| reply.status == 200).map(|reply| Page::parse(reply.body))
