@@ -132,6 +132,8 @@ self_metrics! {
     SAMPLES_STAMPED = Counter "statsd_relay_samples_stamped_total", "Values with a time of their own, which bypass aggregation.";
     EVENTS = Counter "statsd_relay_events_total", "Events accepted, by alert type.";
     SERVICE_CHECKS = Counter "statsd_relay_service_checks_total", "Service checks accepted, by status.";
+    SERVICE_CHECK_STATUS = Gauge "statsd_relay_service_check_status", "Last status that clients reported of a service check: 0 ok, 1 warning, 2 critical, 3 unknown.";
+    SERVICE_CHECKS_UNKEPT = Counter "statsd_relay_service_checks_unkept_total", "Service checks whose status is not shown, since there are too many or its labels are too long.";
     DEGRADED = Gauge "statsd_relay_degraded", "1 while the part is in trouble.";
     SERIES = Gauge "statsd_relay_series", "Live series, by type.";
     SERIES_LIMITED = Counter "statsd_relay_series_limited_total", "Samples that met a limit; each counts under the first it meets.";

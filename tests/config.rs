@@ -374,7 +374,6 @@ fn what_may_not_be_meant_is_a_warning() {
 #[test]
 fn every_key_that_is_not_built_yet_is_refused_and_its_default_is_not() {
     let table = [
-        ("limits: { memory: 2GiB }", "1:19: limits.memory"),
         ("store: { tiers: [{ step: raw, keep: 1h }] }", "1:17: store.tiers[1]"),
         ("store: { tiers: [{ step: raw, keep: 48h }, { step: 1m, keep: 15d }, { step: 1h, keep: 400d }] }", "1:44: store.tiers[1]"),
         ("store: { tiers: [{ step: raw, keep: 48h }, { step: 1m, keep: 14d }, { step: 1h, keep: 401d }] }", "1:69: store.tiers[2]"),

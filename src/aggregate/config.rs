@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::Limit;
 use crate::model::ByteSize;
 use crate::model::units::duration;
 
@@ -51,6 +52,21 @@ impl Default for LimitsConfig {
             memory: ByteSize(1 << 30),
             on_limit: OnLimit::Overflow,
         }
+    }
+}
+
+impl LimitsConfig {
+    /// The limit that a series with this identity meets whatever else is live.
+    pub fn met_by(&self, name: &str, tags: &[&str]) -> Option<Limit> {
+        if tags.len() > self.tags_per_series {
+            return Some(Limit::TagsPerSeries);
+        }
+        (LimitsConfig::key_bytes_of(name, tags) > self.key_bytes).then_some(Limit::KeyBytes)
+    }
+
+    /// What counts against `key_bytes`: name, tags, and a byte between them.
+    pub fn key_bytes_of(name: &str, tags: &[&str]) -> usize {
+        name.len() + tags.iter().map(|tag| tag.len() + 1).sum::<usize>()
     }
 }
 

@@ -561,6 +561,18 @@ fn taken_by(base: &str, kind: Kind) -> Vec<String> {
     suffixes.iter().map(|suffix| format!("{base}{suffix}")).collect()
 }
 
+/// The Prometheus name a family gets unless another type has it.
+pub fn page_name(name: &str, kind: Kind, counter_suffix: bool) -> String {
+    let mut base = labels::metric_name(name);
+    if base.starts_with("statsd_relay_") {
+        base.insert_str(0, "client_");
+    }
+    if kind == Kind::Counter && counter_suffix && !base.ends_with("_total") {
+        base.push_str("_total");
+    }
+    base
+}
+
 /// Prometheus names: one name, one type. The first type has the name; a second gets itself as a suffix.
 #[derive(Default)]
 struct Names {
@@ -575,13 +587,7 @@ impl Names {
         if let Some(kept) = self.kept.get(&(kind, name.to_string())) {
             return (kept.clone(), false);
         }
-        let mut base = labels::metric_name(name);
-        if base.starts_with("statsd_relay_") {
-            base.insert_str(0, "client_");
-        }
-        if kind == Kind::Counter && counter_suffix && !base.ends_with("_total") {
-            base.push_str("_total");
-        }
+        let mut base = page_name(name, kind, counter_suffix);
         let mut clashed = false;
         while !self.claim(&base, kind) {
             base.push('_');

@@ -161,7 +161,7 @@ impl Lane {
 
     /// Records one metric line. `stamp` orders it among all lanes' samples; never 0.
     pub fn record(&mut self, registry: &Registry, metric: &Metric<'_>, stamp: u64) {
-        if metric.timestamp.is_some() {
+        if metric.stands_apart().is_some() {
             return self.record_stamped(registry, metric);
         }
         let hash = registry.hash(&metric.spelling);
@@ -223,7 +223,7 @@ impl Lane {
     pub fn record_event(&mut self, event: Event, arrival: i64) {
         self.events_bytes += event.bytes();
         if self.events_bytes > EVENTS_MAX {
-            return self.shed(Limit::EventsPerWindow, 0);
+            return self.count_shed(Limit::EventsPerWindow, 0);
         }
         self.counts.accepted += 1;
         self.counts.events[event.alert_type as usize] += 1;
@@ -234,7 +234,7 @@ impl Lane {
     pub fn record_check(&mut self, check: Check, arrival: i64) {
         self.events_bytes += check.bytes();
         if self.events_bytes > EVENTS_MAX {
-            return self.shed(Limit::EventsPerWindow, 0);
+            return self.count_shed(Limit::EventsPerWindow, 0);
         }
         self.counts.accepted += 1;
         self.counts.checks[check.status as usize] += 1;
@@ -285,7 +285,7 @@ impl Lane {
                     self.hold(registry, series, 1.0).map(|at| (At::Own(at), Some(route.scale)))
                 }
                 Resolved::Shed(limit) => {
-                    self.shed(limit, members(metric));
+                    self.shed(limit, metric);
                     return None;
                 }
                 Resolved::Dropped(reason) => {
@@ -373,11 +373,11 @@ impl Lane {
 
     #[cold]
     fn record_stamped(&mut self, registry: &Registry, metric: &Metric<'_>) {
-        let Some(at) = metric.timestamp else { return };
+        let Some(at) = metric.stands_apart() else { return };
         let route = registry.detached(&metric.spelling);
         let series = match route.resolved {
             Resolved::Series(series) | Resolved::Overflow(series, _) => series,
-            Resolved::Shed(limit) => return self.shed(limit, members(metric)),
+            Resolved::Shed(limit) => return self.shed(limit, metric),
             Resolved::Dropped(reason) => {
                 self.counts.dropped[reason as usize] += 1;
                 return;
@@ -385,7 +385,7 @@ impl Lane {
         };
         self.stamped_bytes += series.allocated_bytes() + size_of::<Stamped>();
         if self.stamped_bytes > STAMPED_MAX {
-            return self.shed(Limit::StampedPerWindow, members(metric));
+            return self.shed(Limit::StampedPerWindow, metric);
         }
         self.counts.accepted += 1;
         self.counts.tolerate(metric.tolerated);
@@ -401,7 +401,12 @@ impl Lane {
         self.stamped.extend(stands.map(|value| Stamped { series, at, value }));
     }
 
-    fn shed(&mut self, limit: Limit, samples: u64) {
+    /// Counts a well-formed line that is not recorded.
+    pub fn shed(&mut self, limit: Limit, metric: &Metric<'_>) {
+        self.count_shed(limit, members(metric));
+    }
+
+    fn count_shed(&mut self, limit: Limit, samples: u64) {
         self.counts.shed[limit as usize] += 1;
         self.counts.limited[limit as usize] += samples;
     }

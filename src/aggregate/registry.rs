@@ -36,11 +36,15 @@ pub enum Limit {
     StampedPerWindow,
     /// More events and service checks than one window carries.
     EventsPerWindow,
+    /// Stamped before the first raw sample the store keeps.
+    StampedTooOld,
+    /// Stamped more than 10 min ahead.
+    StampedTooNew,
 }
 
 impl Limit {
     /// Every limit.
-    pub const ALL: [Limit; 7] = [
+    pub const ALL: [Limit; 9] = [
         Limit::Series,
         Limit::SeriesPerMetric,
         Limit::TagsPerSeries,
@@ -48,6 +52,8 @@ impl Limit {
         Limit::Memory,
         Limit::StampedPerWindow,
         Limit::EventsPerWindow,
+        Limit::StampedTooOld,
+        Limit::StampedTooNew,
     ];
 
     /// The label value.
@@ -60,6 +66,8 @@ impl Limit {
             Limit::Memory => "memory",
             Limit::StampedPerWindow => "stamped_per_window",
             Limit::EventsPerWindow => "events_per_window",
+            Limit::StampedTooOld => "stamped_too_old",
+            Limit::StampedTooNew => "stamped_too_new",
         }
     }
 }
@@ -225,7 +233,7 @@ impl Registry {
         }
         let tags: Vec<&str> = shaped.tags.iter().map(AsRef::as_ref).collect();
         let key = Parts { name: &shaped.name, tags: &tags, kind: spelling.kind };
-        if let Some(limit) = self.too_large(&key) {
+        if let Some(limit) = self.limits.met_by(key.name, key.tags) {
             return route(Resolved::Shed(limit));
         }
         let live = self.canon.get(&key as &dyn Identified).map(|found| found.key().0.clone());
@@ -345,16 +353,8 @@ impl Registry {
         self.credit.store(free - free.max(0) / 16, Ordering::Relaxed);
     }
 
-    fn too_large(&self, key: &Parts<'_>) -> Option<Limit> {
-        if key.tags.len() > self.limits.tags_per_series {
-            return Some(Limit::TagsPerSeries);
-        }
-        let bytes = key.name.len() + key.tags.iter().map(|tag| tag.len() + 1).sum::<usize>();
-        (bytes > self.limits.key_bytes).then_some(Limit::KeyBytes)
-    }
-
     fn refusal(&self, nursery: &Nursery, key: &Parts<'_>) -> Option<Limit> {
-        if let Some(limit) = self.too_large(key) {
+        if let Some(limit) = self.limits.met_by(key.name, key.tags) {
             return Some(limit);
         }
         if self.len() >= self.limits.series {

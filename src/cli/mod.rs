@@ -2,6 +2,8 @@
 
 mod check;
 mod config;
+mod explain;
+mod look;
 pub mod parse;
 pub mod query;
 mod run;
@@ -51,6 +53,12 @@ enum Command {
     Check(check::CheckArgs),
     /// Show how lines on standard input are read, as JSON
     Parse(parse::ParseArgs),
+    /// Show every step a line takes under this configuration, or why it is refused
+    Explain(explain::ExplainArgs),
+    /// Show lines as the relay receives them
+    Tap(look::TapArgs),
+    /// Show the metrics with the most series and the tags with the most values
+    Top(look::TopArgs),
     /// Evaluate a PromQL expression
     Query(query::QueryArgs),
     /// List series
@@ -135,7 +143,7 @@ pub fn main() -> ExitCode {
 
 fn dispatch(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<ExitCode> {
     let Cli { config: file, overrides, command } = Cli::try_parse_from(arguments)?;
-    if !matches!(command, None | Some(Command::Run(_) | Command::Check(_) | Command::Config(_))) {
+    if !matches!(command, None | Some(Command::Run(_) | Command::Check(_) | Command::Config(_) | Command::Explain(_))) {
         overrides.refuse()?;
         if file.is_some() {
             return Err(usage("--config has no effect on this command; --url names the relay to ask").into());
@@ -149,6 +157,9 @@ fn dispatch(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<Exi
             args.run(&mut std::io::stdin().lock(), &mut std::io::stdout().lock())?;
             Ok(ExitCode::SUCCESS)
         }
+        Some(Command::Explain(args)) => args.run(overrides, file),
+        Some(Command::Tap(args)) => args.run(),
+        Some(Command::Top(args)) => args.run(),
         Some(Command::Query(args)) => args.run(),
         Some(Command::Series(args)) => args.run(),
         Some(Command::Alerts(args)) => args.run(),

@@ -130,7 +130,7 @@ impl HealthArgs {
 
 impl ServerArgs {
     /// Asks, and prints the lines of the `data` or the whole answer.
-    fn data(&self, path: &str, fields: &[(&str, &str)], lines: impl Fn(&Value) -> Vec<String>) -> anyhow::Result<ExitCode> {
+    pub(super) fn data(&self, path: &str, fields: &[(&str, &str)], lines: impl Fn(&Value) -> Vec<String>) -> anyhow::Result<ExitCode> {
         let reply = match self.ask(path, fields) {
             Ok(reply) => reply,
             Err(code) => return Ok(code),
@@ -151,16 +151,28 @@ impl ServerArgs {
 
     /// The answer, or the exit code after saying why there is none.
     fn ask(&self, path: &str, fields: &[(&str, &str)]) -> Result<Reply, ExitCode> {
-        let from_environment = || std::env::var("STATSD_RELAY_URL").ok().filter(|url| !url.is_empty());
-        let url = self.url.clone().or_else(from_environment).unwrap_or_else(|| DEFAULT_URL.to_string());
-        client::ask(&url, path, fields).map_err(|error| {
-            eprintln!("error: {error}");
-            ExitCode::from(match error {
-                AskError::Url { .. } => USAGE,
-                AskError::Unreachable { .. } => UNREACHABLE,
-            })
-        })
+        client::ask(&self.url(), path, fields).map_err(|error| unanswered(&error))
     }
+
+    /// Where the relay is.
+    pub(super) fn url(&self) -> String {
+        let from_environment = || std::env::var("STATSD_RELAY_URL").ok().filter(|url| !url.is_empty());
+        self.url.clone().or_else(from_environment).unwrap_or_else(|| DEFAULT_URL.to_string())
+    }
+
+    /// Says why an answer is an error.
+    pub(super) fn refused(&self, reply: &Reply) -> anyhow::Result<ExitCode> {
+        Ok(refused(&parse(reply)?))
+    }
+}
+
+/// Says why there is no answer, and gives the exit code.
+pub(super) fn unanswered(error: &AskError) -> ExitCode {
+    eprintln!("error: {error}");
+    ExitCode::from(match error {
+        AskError::Url { .. } => USAGE,
+        AskError::Unreachable { .. } => UNREACHABLE,
+    })
 }
 
 fn parse(reply: &Reply) -> anyhow::Result<Value> {
@@ -174,7 +186,7 @@ fn refused(body: &Value) -> ExitCode {
 }
 
 /// Prints to stdout, with a newline unless there is nothing. A closed pipe is the reader's choice.
-fn print(out: &str) -> anyhow::Result<()> {
+pub(super) fn print(out: &str) -> anyhow::Result<()> {
     if out.is_empty() {
         return Ok(());
     }
@@ -223,11 +235,11 @@ fn pairs(object: &Value) -> impl Iterator<Item = (&str, &str)> {
     object.as_object().into_iter().flatten().map(|(key, value)| (key.as_str(), text(value)))
 }
 
-fn items(array: &Value) -> impl Iterator<Item = &Value> {
+pub(super) fn items(array: &Value) -> impl Iterator<Item = &Value> {
     array.as_array().into_iter().flatten()
 }
 
-fn text(value: &Value) -> &str {
+pub(super) fn text(value: &Value) -> &str {
     value.as_str().unwrap_or("")
 }
 

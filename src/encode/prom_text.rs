@@ -35,6 +35,17 @@ pub struct ClientText {
 
 /// Renders the client series of a window.
 pub fn render<'a>(window: &'a Window, percentiles: &[f64], recent: &'a FindRecent<'a>) -> ClientText {
+    render_in_parts(window, percentiles, recent, &mut |_| {})
+}
+
+/// The same; `take` is called after every family and may take the text that is there, so that the page need not be
+/// held as a whole.
+pub fn render_in_parts<'a>(
+    window: &'a Window,
+    percentiles: &[f64],
+    recent: &'a FindRecent<'a>,
+    take: &mut dyn FnMut(&mut ClientText),
+) -> ClientText {
     let mut groups: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (at, family) in window.roster.iter().enumerate() {
         groups.entry(&family.prom_name).or_default().push(at);
@@ -47,6 +58,7 @@ pub fn render<'a>(window: &'a Window, percentiles: &[f64], recent: &'a FindRecen
             text.omitted += members.iter().map(|&member| window.roster[member].series.len()).sum::<usize>();
         } else {
             writer.family(&mut text, name, members);
+            take(&mut text);
         }
     }
     text
@@ -282,6 +294,26 @@ fn pair(out: &mut String, key: &str, value: &str) {
 }
 
 /// Appends a label value, escaped.
+/// `name{label="value"} 1`, of a sample that has its labels already.
+pub fn sample_line(labels: &Labels, value: f64) -> String {
+    let mut out = labels.name().to_string();
+    let mut opening = '{';
+    for (name, value) in labels.iter().filter(|(name, _)| *name != NAME) {
+        out.push(opening);
+        out.push_str(name);
+        out.push_str("=\"");
+        escape(&mut out, value);
+        out.push('"');
+        opening = ',';
+    }
+    if opening == ',' {
+        out.push('}');
+    }
+    out.push(' ');
+    number::write(&mut out, value);
+    out
+}
+
 fn escape(out: &mut String, value: &str) {
     if !value.bytes().any(|b| matches!(b, b'\\' | b'"' | b'\n')) {
         return out.push_str(value);

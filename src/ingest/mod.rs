@@ -1,12 +1,34 @@
 //! From the bytes of a datagram into a lane: parse, shape and record in one call.
 
+mod explain;
+mod rejected;
+mod tap;
+
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::aggregate::{Aggregator, Lane, Published};
+use crate::aggregate::{Aggregator, Lane, Limit, Published};
 use crate::clock::Clock;
-use crate::parse::{self, Options, ParseError, Parsed, Record};
+use crate::parse::{self, Metric, Options, ParseError, Parsed, Record};
+
+pub use explain::{Bound, Explainer, Explanation, Fate, Identity, Output};
+pub use rejected::{Rejected, RejectedLine};
+pub use tap::{Heard, Listener, Tap, Wanted};
+
+/// How far ahead of now a sample may be stamped.
+const AHEAD: Duration = Duration::from_secs(600);
+/// How far back, unless told.
+const BACK: Duration = Duration::from_secs(48 * 3_600);
+
+/// Where lines can be watched on their way in.
+#[derive(Default)]
+pub struct Views {
+    pub tap: Arc<Tap>,
+    pub rejected: Rejected,
+}
 
 /// One receiving thread's way in.
 pub struct Producer {
@@ -14,13 +36,34 @@ pub struct Producer {
     lane: Arc<Mutex<Lane>>,
     options: Options,
     clock: Clock,
+    views: Arc<Views>,
+    listener: Arc<str>,
+    /// How old a sample with a time of its own may be.
+    back: Duration,
 }
 
 impl Producer {
     /// A way in for one more thread of the listener whose metrics `published` has.
     pub fn new(aggregator: Arc<Aggregator>, published: Arc<Published>, options: Options, clock: Clock) -> Producer {
         let lane = aggregator.lane(published);
-        Producer { aggregator, lane, options, clock }
+        Producer { aggregator, lane, options, clock, views: Arc::default(), listener: Arc::from(""), back: BACK }
+    }
+
+    /// The same, seen through `views` under the name of its listener.
+    #[must_use]
+    pub fn seen(self, views: Arc<Views>, listener: &str) -> Producer {
+        Producer { views, listener: listener.into(), ..self }
+    }
+
+    /// The same for a store that keeps its raw samples for `back`.
+    #[must_use]
+    pub fn reaching(self, back: Duration) -> Producer {
+        Producer { back, ..self }
+    }
+
+    /// Unix seconds now.
+    fn second(&self) -> i64 {
+        self.clock.now_ms().div_euclid(1_000)
     }
 
     /// The ticket that orders a batch: taken while the socket is still held, so that one client's order is kept.
@@ -33,20 +76,25 @@ impl Producer {
         let mut lane = self.lane.lock();
         let handed = lane.turn(self.aggregator.window());
         lane.hand_over(handed);
-        Batch { aggregator: &self.aggregator, lane, options: &self.options, clock: &self.clock, stamp: ticket }
+        Batch { producer: self, lane, stamp: ticket, sender: None, tapped: self.views.tap.is_heard() }
     }
 }
 
 /// A locked lane.
 pub struct Batch<'a> {
-    aggregator: &'a Aggregator,
+    producer: &'a Producer,
     lane: MutexGuard<'a, Lane>,
-    options: &'a Options,
-    clock: &'a Clock,
     stamp: u64,
+    sender: Option<IpAddr>,
+    tapped: bool,
 }
 
 impl Batch<'_> {
+    /// Names who sent what follows, where the transport tells; shown with rejected lines.
+    pub fn sent_by(&mut self, sender: IpAddr) {
+        self.sender = Some(sender);
+    }
+
     /// Records every line of a datagram, or of a stream's frame. A line that is refused harms no other.
     pub fn datagram(&mut self, bytes: &[u8]) {
         let counts = self.lane.counts();
@@ -56,7 +104,8 @@ impl Batch<'_> {
             counts.empty += 1;
             return;
         }
-        parse::each(bytes, self.options, &mut |parsed| self.record(parsed));
+        let options = &self.producer.options;
+        parse::each(bytes, options, &mut |parsed| self.record(parsed));
     }
 
     /// Records the complete lines of a datagram that the kernel cut; the cut line is refused.
@@ -65,7 +114,8 @@ impl Batch<'_> {
         counts.datagrams += 1;
         counts.bytes += bytes.len() as u64;
         counts.truncated += 1;
-        parse::each_truncated(bytes, self.options, &mut |parsed| self.record(parsed));
+        let options = &self.producer.options;
+        parse::each_truncated(bytes, options, &mut |parsed| self.record(parsed));
     }
 
     /// Counts a datagram of a sender that may not send.
@@ -79,7 +129,7 @@ impl Batch<'_> {
     /// Records lines of a stream that has no frames, and so nothing to count but bytes.
     pub fn lines(&mut self, bytes: &[u8]) {
         self.lane.counts().bytes += bytes.len() as u64;
-        parse::each(bytes, self.options, &mut |parsed| self.record(parsed));
+        parse::each(bytes, &self.producer.options, &mut |parsed| self.record(parsed));
     }
 
     /// Counts bytes of a stream that are no line and no frame.
@@ -90,19 +140,53 @@ impl Batch<'_> {
 
     fn record(&mut self, parsed: Parsed<'_>) {
         self.stamp += 1;
-        let lane = &mut *self.lane;
+        if self.tapped {
+            self.producer.views.tap.show(&self.producer.listener, &parsed);
+        }
+        let (producer, lane) = (self.producer, &mut *self.lane);
         match parsed.record {
-            Ok(Record::Metric(metric)) => lane.record(&self.aggregator.registry, &metric, self.stamp),
+            Ok(Record::Metric(metric)) if metric.timestamp.is_none() => lane.record(&producer.aggregator.registry, &metric, self.stamp),
+            Ok(Record::Metric(metric)) => self.stamped(&metric),
             Ok(Record::Event(event, _, tolerated)) => {
                 lane.counts().tolerate(tolerated);
-                lane.record_event(*event, self.clock.now_ms() / 1_000);
+                lane.record_event(*event, producer.second());
             }
             Ok(Record::Check(check, _, tolerated)) => {
                 lane.counts().tolerate(tolerated);
-                lane.record_check(*check, self.clock.now_ms() / 1_000);
+                lane.record_check(*check, producer.second());
             }
-            Err(reason) => lane.reject(reason, parsed.line),
+            Err(reason) => self.reject(reason, parsed.line),
         }
+    }
+
+    /// Counts a refused line and keeps it as an example.
+    #[cold]
+    fn reject(&mut self, reason: ParseError, line: &[u8]) {
+        let Producer { views, listener, clock, .. } = self.producer;
+        self.lane.reject(reason, line);
+        views.rejected.note(reason, line, listener, self.sender, clock.now_ms());
+    }
+
+    /// Records a metric with a time of its own, unless that is out of reach.
+    #[cold]
+    fn stamped(&mut self, metric: &Metric<'_>) {
+        let registry = &self.producer.aggregator.registry;
+        match metric.stands_apart().and_then(|at| out_of_reach(at, self.producer.clock.now_ms(), self.producer.back)) {
+            Some(limit) => self.lane.shed(limit, metric),
+            None => self.lane.record(registry, metric, self.stamp),
+        }
+    }
+}
+
+/// Why a sample of the second `at` is refused now (unix milliseconds).
+fn out_of_reach(at: u64, now: i64, back: Duration) -> Option<Limit> {
+    let now = u64::try_from(now.div_euclid(1_000)).unwrap_or(0);
+    if at > now.saturating_add(AHEAD.as_secs()) {
+        Some(Limit::StampedTooNew)
+    } else if at < now.saturating_sub(back.as_secs()) {
+        Some(Limit::StampedTooOld)
+    } else {
+        None
     }
 }
 

@@ -9,6 +9,9 @@ use crate::aggregate::{Base, CutReport, Cutter, CutterOptions, LimitsConfig, Res
 use crate::model::{Column, Kind, Window};
 use crate::shape::{DropReason, ShapeConfig, Shaping};
 
+/// Unix milliseconds.
+const NOW: i64 = 1_700_000_005_000;
+
 struct Bench {
     aggregator: Arc<Aggregator>,
     cutter: Cutter,
@@ -32,7 +35,7 @@ impl Bench {
             dd_sketches: true,
         };
         let published = Arc::new(Published::new("test"));
-        let producer = || Producer::new(aggregator.clone(), published.clone(), Options::default(), Clock::manual(5_000));
+        let producer = || Producer::new(aggregator.clone(), published.clone(), Options::default(), Clock::manual(NOW));
         let producers = (0..lanes).map(|_| producer()).collect();
         let cutter = Cutter::new(aggregator.clone(), inbox, options);
         Bench { aggregator, cutter, producers, end: 0, report: CutReport::default() }
@@ -257,7 +260,7 @@ fn stamped_samples_events_and_checks_ride_in_the_window() {
     assert!(window.roster.is_empty());
     let stamped: Vec<_> = window.stamped.iter().map(|sample| (sample.series.name(), sample.at, sample.value)).collect();
     assert_eq!(stamped, [("g", 1_700_000_000, 2.0), ("c", 1_700_000_001, 3.0)]);
-    assert_eq!((window.events.len(), window.checks.len(), window.events[0].0), (1, 1, 5));
+    assert_eq!((window.events.len(), window.checks.len(), window.events[0].0), (1, 1, NOW / 1_000));
 }
 
 /// One lane whose lines are shaped by `shape` (YAML) with the mapping file `mapping`.
@@ -396,4 +399,30 @@ fn spellings_of_one_gauge_keep_their_order() {
     let window = bench.cut();
     assert_eq!(shown(&window, "a|gauge|#x,y").as_deref(), Some("7"));
     assert_eq!(shown(&window, "b|gauge|#x,y").as_deref(), Some("5"));
+}
+
+#[test]
+fn a_time_of_its_own_has_its_bounds_and_means_nothing_to_a_timer() {
+    let mut bench = one_lane();
+    let second = NOW / 1_000;
+    let (old, new) = (second - 48 * 3_600, second + 600);
+    for (at, taken) in [(old, true), (old - 1, false), (new, true), (new + 1, false)] {
+        bench.send(0, &format!("g:1:2|g|T{at}\nc:1|c|T{at}"));
+        assert_eq!(bench.cut().stamped.len(), if taken { 2 } else { 0 }, "{at}");
+    }
+    let producer = &bench.producers[0];
+    let counts = producer.batch(producer.ticket()).lane.counts().clone();
+    for limit in [Limit::StampedTooOld, Limit::StampedTooNew] {
+        assert_eq!((counts.shed[limit as usize], counts.limited[limit as usize]), (2, 3), "{limit:?}");
+    }
+    bench.send(0, "t:1|ms|T1");
+    let window = bench.cut();
+    assert_eq!((window.stamped.len(), shown(&window, "t|timer").is_some()), (0, true));
+}
+
+#[test]
+fn where_a_line_comes_from_is_no_part_of_its_series() {
+    let mut bench = one_lane();
+    bench.send(0, "a:1|c|c:ci-1|e:pod|card:low\na:2|c|c:in-7\na:4|c");
+    assert_eq!(rows(&bench.cut()).len(), 1);
 }

@@ -64,7 +64,7 @@ fn name<'a>(line: &'a [u8], options: &Options) -> Result<(&'a [u8], &'a [u8]), P
 }
 
 /// A letter, then at most 199 letters, digits, `_`, `.` and `-`.
-fn is_strict_name(mut bytes: impl Iterator<Item = u8>) -> bool {
+pub(super) fn is_strict_name(mut bytes: impl Iterator<Item = u8>) -> bool {
     bytes.next().is_some_and(|first| first.is_ascii_alphabetic())
         && bytes.enumerate().all(|(at, byte)| at < 199 && (byte.is_ascii_alphanumeric() || b"_.-".contains(&byte)))
 }

@@ -14,6 +14,7 @@ pub mod json;
 mod metric;
 mod number;
 mod origin;
+mod place;
 mod record;
 mod scrutiny;
 #[cfg(test)]
@@ -24,4 +25,6 @@ pub use datagram::{each, each_truncated};
 pub use dialect::{Dialect, Options};
 pub use error::{ParseError, Tolerated, ToleratedSet};
 pub use identity::identity;
+pub use place::place;
 pub use record::{Cardinality, Identity, Metric, Origin, Parsed, Record, Values};
+pub use text::escaped;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::model::series::Spelling;
-use crate::model::{Check, Event};
+use crate::model::{Check, Event, Kind};
 
 use super::number::number;
 use super::{ParseError, ToleratedSet};
@@ -39,6 +39,13 @@ pub struct Metric<'a> {
     pub origin: Origin<'a>,
     /// Without blemishes of tags: those are found by [`Metric::identity`].
     pub tolerated: ToleratedSet,
+}
+
+impl Metric<'_> {
+    /// The unix second the sample belongs to, when it is not one of the open window.
+    pub fn stands_apart(&self) -> Option<u64> {
+        self.timestamp.filter(|_| matches!(self.spelling.kind, Kind::Counter | Kind::Gauge))
+    }
 }
 
 /// The values of a line, already known to be valid.

@@ -20,6 +20,27 @@ pub(super) fn repaired(bytes: &[u8]) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
+/// At most `max` bytes of a line for people: what a terminal would act on, or show as nothing, is escaped.
+pub fn escaped(bytes: &[u8], max: usize) -> String {
+    let mut text = String::with_capacity(bytes.len().min(max));
+    for chunk in bytes[..bytes.len().min(max)].utf8_chunks() {
+        for c in chunk.valid().chars() {
+            // Controls, and the marks that change the direction of text.
+            if c.is_control()
+                || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+            {
+                text.extend(c.escape_default());
+            } else {
+                text.push(c);
+            }
+        }
+        for byte in chunk.invalid() {
+            text.extend(byte.escape_ascii().map(char::from));
+        }
+    }
+    text
+}
+
 /// Without spaces and tabs at both ends.
 pub(super) fn trim_blanks(mut text: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = text {
@@ -53,6 +74,19 @@ mod tests {
         ] {
             assert_eq!(repaired(bytes), text);
         }
+    }
+
+    #[test]
+    fn a_line_for_people_commands_no_terminal() {
+        for (bytes, text) in [
+            (&b"plain \xc3\xa9"[..], "plain é"),
+            (b"\x1b[2J\n\0", "\\u{1b}[2J\\n\\u{0}"),
+            ("a\u{9b}b\u{202e}".as_bytes(), "a\\u{9b}b\\u{202e}"),
+            (b"\xff\xfe:1|c", "\\xff\\xfe:1|c"),
+        ] {
+            assert_eq!(escaped(bytes, 200), text);
+        }
+        assert_eq!(escaped("aé".as_bytes(), 2), "a\\xc3");
     }
 
     #[test]

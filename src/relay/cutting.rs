@@ -11,6 +11,7 @@ use crate::model::{Series, Window};
 use crate::telemetry;
 
 use super::own::Own;
+use super::service_checks::ServiceChecks;
 
 /// How often memory is looked at and the stop flag is read.
 const TICK: Duration = Duration::from_millis(100);
@@ -25,6 +26,7 @@ pub(super) struct Cutting {
     pub(super) schedule: Schedule,
     pub(super) clock: Clock,
     pub(super) own: Own,
+    pub(super) checks: ServiceChecks,
     /// What a series that is born goes on from; asks memory, never the disk.
     pub(super) base: BaseOf,
     pub(super) out: SyncSender<Arc<Window>>,
@@ -55,7 +57,8 @@ impl Cutting {
                 let own = self.own.samples();
                 let began = self.clock.instant();
                 let length = Duration::from_millis(due.length.unsigned_abs());
-                let (window, report) = self.cutter.cut(due.end, length, own, &mut *self.base);
+                let (mut window, report) = self.cutter.cut(due.end, length, own, &mut *self.base);
+                self.checks.show(&mut window);
                 flush.record(self.clock.instant() - began);
                 windows.increment(1);
                 self.cuts.fetch_add(1, Ordering::Release);

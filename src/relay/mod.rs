@@ -5,11 +5,14 @@ mod cutting;
 mod data_dir;
 mod error;
 mod fan_out;
+mod inside;
 mod own;
+mod service_checks;
 mod sockets;
 mod start;
 mod stop;
 mod systemd;
 
 pub use error::{ExitStatus, StartError};
+pub use inside::explainer;
 pub use start::{Relay, start};

@@ -15,14 +15,16 @@ use tokio::task::JoinSet;
 use super::commits::Commits;
 use super::cutting::{BaseOf, Cutting, resident_bytes};
 use super::fan_out::FanOut;
+use super::inside::{self, Sinks};
 use super::own::Own;
+use super::service_checks::ServiceChecks;
 use super::sockets::Sockets;
 use super::{ExitStatus, StartError, data_dir, sockets, systemd};
 use crate::aggregate::{Aggregator, Base, Cutter, CutterOptions, Handed, Published, Restored, Schedule};
 use crate::alert::{Engine, GroupStatus, SavedAlert, Settings};
 use crate::clock::Clock;
 use crate::config::{self, Config, Loaded, load_rules};
-use crate::ingest::Producer;
+use crate::ingest::{Producer, Views};
 use crate::listen::{AllowFrom, Bounds, DatagramKind, DatagramListener, Heartbeat, ListenConfig, Prefix, Threads};
 use crate::model::{Kind, Labels, Matcher, Select, SelectError, Selected, TimeRange};
 use crate::notify::{self, NotifyHandle};
@@ -55,6 +57,7 @@ pub struct Relay {
     pub(super) stop_web: watch::Sender<bool>,
     pub(super) web: JoinSet<std::io::Result<()>>,
     pub(super) health: Arc<Health>,
+    pub(super) views: Arc<Views>,
     pub(super) clock: Clock,
     banner: String,
 }
@@ -100,10 +103,11 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
     let mut tasks = JoinSet::new();
     let (aggregator, inbox) = Aggregator::new(config.limits.clone(), Arc::new(shaping));
     aggregator.registry.grant(resident_bytes().unwrap_or(0));
-    let stop_receiving = Arc::new(AtomicBool::new(false));
-    let (receivers, mut heartbeats) = receive(datagrams, &config.listen, &allow_from, &aggregator, &stop_receiving, &clock, &telemetry)?;
+    let (views, stop_receiving) = (Arc::new(Views::default()), Arc::new(AtomicBool::new(false)));
+    let (receivers, mut heartbeats) = receive(datagrams, config, &allow_from, &aggregator, &views, &stop_receiving, &clock, &telemetry)?;
 
     let late = Arc::new(LateStore::default());
+    let running = Sinks::default();
     let page = Arc::new(Page::new(config.aggregate.percentiles.clone()));
     let status = Arc::new(RwLock::new(Vec::new()));
     let (stop_web, web_stopped) = watch::channel(false);
@@ -120,6 +124,7 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
             move || status.read().clone()
         }),
         config_yaml: config::to_yaml(config),
+        inside: inside::inside(config, views.clone(), late.clone(), running.clone(), clock.clone()),
     });
     let mut web = JoinSet::new();
     web.spawn(web::serve(http, app, web_stopped));
@@ -129,6 +134,8 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
     for sink in &config.sinks {
         sinks.push(sink::start(sink, &context, &mut tasks).map_err(StartError::config)?);
     }
+    // Set once, here.
+    let _ = running.set(config.sinks.iter().map(|sink| sink.r#type).zip(sinks.iter().cloned()).collect());
     let external_url = format!("http://{}", config.http.listen.first().map_or("localhost", String::as_str));
     let notify = notify::start(&config.notify, external_url.clone(), clock.clone(), &mut tasks).map_err(StartError::config)?;
 
@@ -152,6 +159,7 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
         schedule: Schedule::new(config.aggregate.interval.as_millis() as i64, clock.now_ms(), store.last_window()),
         clock: clock.clone(),
         own: Own::new(telemetry.clone()),
+        checks: ServiceChecks::new(config.aggregate.expire),
         base: base_of(&store),
         out: windows,
         stop: stop_cutting.clone(),
@@ -204,6 +212,7 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
         stop_web,
         web,
         health,
+        views,
         clock,
         banner,
     })
@@ -223,13 +232,15 @@ fn shaping(config: &Config) -> Result<Shaping, StartError> {
 
 fn receive(
     datagrams: Vec<(DatagramListener, Options)>,
-    listen: &ListenConfig,
+    config: &Config,
     allow_from: &AllowFrom,
     aggregator: &Arc<Aggregator>,
+    views: &Arc<Views>,
     stop: &Arc<AtomicBool>,
     clock: &Clock,
     telemetry: &Telemetry,
 ) -> Result<(Vec<JoinHandle<()>>, Vec<Heartbeat>), StartError> {
+    let (listen, back) = (&config.listen, inside::raw_kept(config));
     let threads = match listen.threads {
         Threads::Auto => std::thread::available_parallelism().map_or(1, |cores| cores.get().min(THREADS_MAX)),
         Threads::Fixed(threads) => threads,
@@ -242,7 +253,8 @@ fn receive(
             telemetry.before_reading(move || drops.publish());
         }
         heartbeats.push(listener.heartbeat());
-        let producers = (0..threads).map(|_| Producer::new(aggregator.clone(), published.clone(), options, clock.clone())).collect();
+        let producer = || Producer::new(aggregator.clone(), published.clone(), options, clock.clone());
+        let producers = (0..threads).map(|_| producer().seen(views.clone(), &listener.name).reaching(back)).collect();
         receivers.extend(listener.start(producers, allow_from.clone(), stop.clone(), clock).map_err(listener_failed)?);
     }
     let (published, series) = (aggregator.clone(), Kind::ALL.map(|kind| telemetry::SERIES.gauge(&[("type", kind.as_str())])));
@@ -389,13 +401,13 @@ fn banner(opened: &Sockets, directory: &Path, config: &Config) -> String {
     )
 }
 
-fn hostname() -> String {
+pub(super) fn hostname() -> String {
     nix::unistd::gethostname().map_or_else(|_| "localhost".into(), |name| name.to_string_lossy().into_owned())
 }
 
 /// The store, once it is open. Until then a query is told so.
 #[derive(Default)]
-struct LateStore(OnceLock<Store>);
+pub(super) struct LateStore(OnceLock<Store>);
 
 impl LateStore {
     fn open(&self, store: Store) {
@@ -403,7 +415,7 @@ impl LateStore {
         let _ = self.0.set(store);
     }
 
-    fn get(&self) -> Result<&Store, SelectError> {
+    pub(super) fn get(&self) -> Result<&Store, SelectError> {
         self.0.get().ok_or_else(|| SelectError::Store("it is being opened; try again in a moment".into()))
     }
 }

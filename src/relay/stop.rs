@@ -20,6 +20,7 @@ impl Relay {
         systemd::stopping();
         let deadline = Instant::from_std(self.clock.instant()) + BUDGET;
         self.health.set_ready(false);
+        self.views.tap.close();
         self.stop_receiving.store(true, Ordering::Release);
         let _ = self.stop_streams.send(Some(self.clock.instant() + listen::DRAIN));
         // A receiver that hangs does not cost the window.

@@ -73,6 +73,17 @@ pub enum SinkType {
     Statsd,
 }
 
+impl SinkType {
+    /// The word of the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            SinkType::Datadog => "datadog",
+            SinkType::RemoteWrite => "remote_write",
+            SinkType::Statsd => "statsd",
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ForwardMode {

@@ -75,7 +75,7 @@ pub(super) fn start(config: &SinkConfig, context: &SinkContext, tasks: &mut Join
 }
 
 /// The encoding part of the configuration, or the key that is wrong and why.
-fn options(config: &SinkConfig, context: &SinkContext) -> Result<Options, (&'static str, String)> {
+pub(super) fn options(config: &SinkConfig, context: &SinkContext) -> Result<Options, (&'static str, String)> {
     use HistogramAggregate::{Avg, Count, Max, Median};
     if context.interval.subsec_nanos() != 0 {
         return Err(("type", "Datadog's intervals are whole seconds: set aggregate.interval to some".to_string()));

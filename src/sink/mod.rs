@@ -27,6 +27,11 @@ pub struct SinkContext {
     pub hostname: String,
 }
 
+/// How a Datadog sink encodes. `None` for any other, and where its configuration is wrong.
+pub fn datadog_options(config: &SinkConfig, context: &SinkContext) -> Option<crate::encode::datadog::Options> {
+    (config.r#type == SinkType::Datadog).then(|| datadog::options(config, context).ok()).flatten()
+}
+
 /// Starts the sink's tasks in `tasks`. Called within a tokio runtime.
 ///
 /// The error names the key of relay.yaml and what to do.

@@ -163,3 +163,8 @@ pub(super) fn begin(database: &Database) -> Result<WriteTransaction, redb::Error
 pub(super) fn allocated(path: &Path) -> u64 {
     std::fs::metadata(path).map_or(0, |metadata| metadata.blocks() * 512)
 }
+
+/// End of the last window in this view of the file, unix milliseconds.
+pub(super) fn last_window(read: &redb::ReadTransaction) -> Option<i64> {
+    read.open_table(META).ok()?.get("last_window").ok()?.map(|end| end.value() as i64)
+}

@@ -5,11 +5,12 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::index::{Index, Names};
+use super::journal::{Note, read_note};
 use super::queue::Queue;
 use super::role::{Number, Role};
 use super::shelf::{Known, LIVE, Shelf, Track};
 use super::timeline::Timeline;
-use crate::model::{Family, Kind, Labels, Series, Sketches};
+use crate::model::{Family, Kind, Labels, Series, Sketches, TimeRange};
 
 /// Roles whose series come with windows.
 pub(super) const WINDOWED: [Role; 4] = [Role::Counter, Role::Gauge, Role::Set, Role::Sketch];
@@ -182,6 +183,15 @@ impl Head {
         let place = self.shelf_mut(role).add(number, known)?;
         self.index.insert(hash, number, &labels);
         u32::try_from(place).ok()
+    }
+
+    /// Notes of the range that a view of the file up to `committed` lacks, the newest first.
+    pub(super) fn waiting_notes(&self, range: TimeRange, committed: Option<i64>) -> Vec<(i64, Note)> {
+        let pending = self.queue.iter().filter(|pending| committed.is_none_or(|committed| pending.at > committed));
+        let all = pending.flat_map(|pending| &pending.notes).filter(|(at, _)| range.start < *at && *at <= range.end);
+        let mut notes: Vec<(i64, Note)> = all.filter_map(|(at, note)| read_note(note).map(|note| (*at, note))).collect();
+        notes.reverse();
+        notes
     }
 
     /// The series as received with this identity, in the role its samples in windows have.

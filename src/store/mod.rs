@@ -289,22 +289,26 @@ impl Store {
         Ok(states)
     }
 
-    /// Committed events and checks that arrived in the range, with unix milliseconds, at most `limit` from
-    /// the newest back.
+    /// Events and checks that arrived in the range, with unix milliseconds: at most `limit` from the newest back.
     pub fn notes(&self, range: TimeRange, limit: usize) -> Result<Vec<(i64, Note)>, StoreError> {
-        let mut notes = Vec::new();
         let keys = (range.start.saturating_add(1).max(0) as u64, 0)..=(range.end.max(0) as u64, u32::MAX);
-        self.read(|read| {
+        let head = self.0.head.read();
+        let mut notes = self.read(|read| {
+            let mut notes = head.waiting_notes(range, disk::last_window(read));
+            drop(head);
+            notes.truncate(limit);
             for row in read.open_table(disk::EVENTS)?.range(keys)?.rev().take(limit) {
                 let (key, note) = row?;
                 notes.extend(journal::read_note(note.value()).map(|note| (key.value().0 as i64, note)));
             }
-            Ok(())
+            Ok(notes)
         })?;
+        notes.sort_by_key(|&(at, _)| std::cmp::Reverse(at));
+        notes.truncate(limit);
         Ok(notes)
     }
 
-    fn read(&self, look: impl FnOnce(&redb::ReadTransaction) -> Result<(), redb::Error>) -> Result<(), StoreError> {
+    fn read<T>(&self, look: impl FnOnce(&redb::ReadTransaction) -> Result<T, redb::Error>) -> Result<T, StoreError> {
         let failed = |error: redb::Error| StoreError::database(&self.0.path, error);
         let Some(database) = self.0.database.read().clone() else {
             let source = std::io::Error::other("the file is not open");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use redb::{ReadTransaction, ReadableDatabase};
 
-use super::disk::META;
+use super::disk::last_window;
 use super::head::Head;
 use super::history::Point;
 use super::recall::{Line, Recall, Span, stamped};
@@ -118,7 +118,7 @@ impl Select for Store {
 /// Stamped samples that are not in this view of the file.
 fn waiting(head: &Head, disk: &Option<Result<ReadTransaction, redb::TransactionError>>, wanted: &[Number]) -> Vec<(Number, i64, f64)> {
     let committed = match disk {
-        Some(Ok(read)) => read.open_table(META).ok().and_then(|meta| meta.get("last_window").ok().flatten().map(|end| end.value() as i64)),
+        Some(Ok(read)) => last_window(read),
         _ => None,
     };
     let pending = head.queue.iter().filter(|pending| committed.is_none_or(|committed| pending.at > committed));

@@ -11,6 +11,8 @@ use flate2::{Compression, Crc, Decompress, FlushDecompress};
 use hyper::body::{Frame, SizeHint};
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::tap::Stream;
+
 /// Most bytes unpacked at once, and so per slow reader.
 const PIECE: usize = 64 * 1024;
 
@@ -22,26 +24,52 @@ pub(super) struct Packed {
     len: u64,
 }
 
+/// Text on its way to [`Packed`].
+pub(super) struct Packing {
+    encoder: DeflateEncoder<Vec<u8>>,
+    crc: Crc,
+    len: u64,
+}
+
+impl Packing {
+    /// Compresses quickly rather than tightly.
+    pub(super) fn new() -> Packing {
+        Packing { encoder: DeflateEncoder::new(Vec::new(), Compression::fast()), crc: Crc::new(), len: 0 }
+    }
+
+    pub(super) fn push(&mut self, text: &[u8]) {
+        self.crc.update(text);
+        self.len += text.len() as u64;
+        // Writing to a Vec cannot fail.
+        let _ = self.encoder.write_all(text);
+    }
+
+    pub(super) fn finish(mut self) -> Packed {
+        // The flush ends the last block on a byte without marking it the last.
+        let _ = self.encoder.flush();
+        let mut deflated = std::mem::take(self.encoder.get_mut());
+        deflated.shrink_to_fit();
+        Packed { deflated: deflated.into(), crc: self.crc, len: self.len }
+    }
+}
+
 impl Packed {
-    /// Compresses `text`, quickly rather than tightly.
     pub(super) fn new(text: &[u8]) -> Packed {
-        let mut crc = Crc::new();
-        crc.update(text);
-        let mut encoder = DeflateEncoder::new(Vec::with_capacity(text.len() / 8 + 64), Compression::fast());
-        // Writing to a Vec cannot fail. The flush ends the last block on a byte without marking it the last.
-        let _ = encoder.write_all(text).and_then(|()| encoder.flush());
-        let deflated = std::mem::take(encoder.get_mut());
-        Packed { deflated: deflated.into(), crc, len: text.len() as u64 }
+        let mut packing = Packing::new();
+        packing.push(text);
+        packing.finish()
     }
 }
 
 /// What is sent. Cheap to make: the pieces are shared.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Body {
     pieces: VecDeque<Piece>,
     left: u64,
     /// Given back when the body was sent or given up.
     permit: Option<OwnedSemaphorePermit>,
+    /// Behind the pieces, what comes later.
+    stream: Option<Stream>,
 }
 
 #[derive(Debug)]
@@ -51,6 +79,16 @@ enum Piece {
 }
 
 impl Body {
+    /// What is not there yet, and comes for as long as it is read.
+    pub(super) fn stream(stream: Stream) -> Body {
+        Body { stream: Some(stream), ..Body::default() }
+    }
+
+    /// Whether it has no end of its own.
+    pub(super) fn is_stream(&self) -> bool {
+        self.stream.is_some()
+    }
+
     /// One piece.
     pub fn new(bytes: impl Into<Bytes>) -> Body {
         let mut body = Body::default();
@@ -145,16 +183,19 @@ impl hyper::body::Body for Body {
     type Data = Bytes;
     type Error = io::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        Poll::Ready(self.next().map(|piece| piece.map(Frame::data)))
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        match (self.next(), &mut self.stream) {
+            (None, Some(stream)) => stream.poll_next(cx).map(|text| text.map(|text| Ok(Frame::data(text)))),
+            (piece, _) => Poll::Ready(piece.map(|piece| piece.map(Frame::data))),
+        }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.pieces.is_empty()
+        self.pieces.is_empty() && self.stream.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left)
+        if self.is_stream() { SizeHint::default() } else { SizeHint::with_exact(self.left) }
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::client::conn::http1::SendRequest;
 use hyper::header::{CONTENT_TYPE, HOST};
 use hyper::{Request, Uri};
 use hyper_util::rt::TokioIo;
@@ -13,6 +14,8 @@ use tokio::net::TcpStream;
 const CONNECT: Duration = Duration::from_secs(5);
 /// Longer than any request may take on the other side.
 const TOTAL: Duration = Duration::from_secs(70);
+/// A stream that says nothing for so long is dead: the other side says something every 15 s.
+const SILENCE: Duration = Duration::from_secs(60);
 /// Most bytes of an answer.
 const MAX_ANSWER: usize = 256 << 20;
 
@@ -44,10 +47,54 @@ pub fn ask(base: &str, path: &str, fields: &[(&str, &str)]) -> Result<Reply, Ask
     })
 }
 
-async fn exchange(authority: &str, request: Request<Full<Bytes>>) -> Result<Reply, String> {
+/// Gets `path` below the base URL as server-sent events and hands over each as it comes, until they end or `take` has
+/// had enough; then the body is empty. An answer that is no stream is given whole. Blocks.
+pub fn stream(base: &str, path: &str, take: &mut dyn FnMut(&str) -> bool) -> Result<Reply, AskError> {
+    let (authority, prefix) = parts(base)?;
+    let unreachable = |why: String| AskError::Unreachable { url: base.to_string(), why };
+    let request = request(&authority, &format!("{prefix}{path}"), &[]).map_err(|error| unreachable(error.to_string()))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| unreachable(error.to_string()))?;
+    runtime.block_on(listen(&authority, request, take)).map_err(unreachable)
+}
+
+async fn listen(authority: &str, request: Request<Full<Bytes>>, take: &mut dyn FnMut(&str) -> bool) -> Result<Reply, String> {
+    let (mut sender, connection) = connect(authority).await?;
+    let answer = async {
+        let response = sender.send_request(request).await.map_err(|error| error.to_string())?;
+        let (status, mut body) = (response.status().as_u16(), response.into_body());
+        if status != 200 {
+            let body = Limited::new(body, MAX_ANSWER).collect().await.map_err(|error| error.to_string())?;
+            return Ok(Reply { status, body: String::from_utf8_lossy(&body.to_bytes()).into_owned() });
+        }
+        let mut text = Vec::new();
+        while let Some(Ok(frame)) = tokio::time::timeout(SILENCE, body.frame()).await.map_err(|_| format!("silent for {SILENCE:?}"))? {
+            text.extend_from_slice(frame.data_ref().map_or(&[][..], |data| data));
+            while let Some(end) = text.windows(2).position(|pair| pair == b"\n\n") {
+                if !take(&String::from_utf8_lossy(&text[..end])) {
+                    return Ok(Reply { status, body: String::new() });
+                }
+                text.drain(..end + 2);
+            }
+        }
+        Ok(Reply { status, body: String::new() })
+    };
+    let mut answer = std::pin::pin!(answer);
+    tokio::select! {
+        reply = &mut answer => reply,
+        _ = connection => answer.await,
+    }
+}
+
+type Connection = hyper::client::conn::http1::Connection<TokioIo<TcpStream>, Full<Bytes>>;
+
+async fn connect(authority: &str) -> Result<(SendRequest<Full<Bytes>>, Connection), String> {
     let connecting = tokio::time::timeout(CONNECT, TcpStream::connect(authority)).await;
     let stream = connecting.map_err(|_| format!("no connection within {CONNECT:?}"))?.map_err(|error| error.to_string())?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
+    hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())
+}
+
+async fn exchange(authority: &str, request: Request<Full<Bytes>>) -> Result<Reply, String> {
+    let (mut sender, connection) = connect(authority).await?;
     let answer = async {
         let response = sender.send_request(request).await.map_err(|error| error.to_string())?;
         let status = response.status().as_u16();

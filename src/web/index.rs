@@ -18,6 +18,10 @@ pub(super) fn page(scrape_path: &str) -> Response<Body> {
         ("/api/v1/rules", "rules and their state"),
         ("/api/v1/label/__name__/values", "the names of all series"),
         ("/api/v1/metadata", "types and units"),
+        ("/api/v1/relay/top", "metrics with the most series, tags with the most values"),
+        ("/api/v1/relay/rejected", "examples of refused lines"),
+        ("/api/v1/relay/events", "events and service checks"),
+        ("/api/v1/relay/sinks", "how the sinks do"),
         ("/-/ready", "whether it is ready"),
     ];
     let mut html = format!(
@@ -28,7 +32,8 @@ pub(super) fn page(scrape_path: &str) -> Response<Body> {
     for (path, what) in links {
         html.push_str(&format!("<li><a href=\"{0}\">{0}</a> {1}</li>\n", escape(path), escape(what)));
     }
-    html.push_str("</ul>\n<p>PromQL is answered at <code>/api/v1/query</code> and <code>/api/v1/query_range</code>.</p>\n</body></html>\n");
+    html.push_str("</ul>\n<p>PromQL is answered at <code>/api/v1/query</code> and <code>/api/v1/query_range</code>, what \
+         becomes of a line at <code>/api/v1/relay/explain?line=</code>; <code>/api/v1/relay/tap</code> streams lines as they come.</p>\n</body></html>\n");
     let mut response = reply::of_type(StatusCode::OK, "text/html; charset=utf-8", html);
     response.headers_mut().insert(CONTENT_SECURITY_POLICY, POLICY);
     response

@@ -6,6 +6,7 @@ pub mod client;
 mod config;
 mod health;
 mod index;
+mod inside;
 mod limits;
 mod pace;
 mod page;
@@ -14,6 +15,7 @@ mod recents;
 mod reply;
 mod router;
 mod server;
+mod tap;
 
 use std::sync::Arc;
 
@@ -25,6 +27,7 @@ use crate::telemetry::Telemetry;
 pub use body::Body;
 pub use config::*;
 pub use health::{Health, Report, State};
+pub use inside::{Inside, SinkStatus};
 pub use limits::Limits;
 pub use page::{Page, Rendered};
 pub use server::{serve, serve_within};
@@ -42,4 +45,5 @@ pub struct App {
     pub rules: Arc<dyn Fn() -> Vec<GroupStatus> + Send + Sync>,
     /// The configuration in force, with secrets masked.
     pub config_yaml: String,
+    pub inside: Inside,
 }

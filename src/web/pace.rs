@@ -27,6 +27,8 @@ const REQUEST: u8 = 2;
 const ANSWER: u8 = 3;
 /// All of the answer was taken, if not yet sent.
 const TAKEN: u8 = 4;
+/// An answer without an end is being sent: it may stall no longer than any other, but last.
+const STREAM: u8 = 5;
 
 impl Phase {
     /// The head of a request is complete.
@@ -36,7 +38,7 @@ impl Phase {
 
     /// The answer begins; it ends when what this returns is dropped.
     pub(super) fn answer(&self, body: Body) -> Answering {
-        self.set(ANSWER);
+        self.set(if body.is_stream() { STREAM } else { ANSWER });
         Answering { body, phase: self.clone() }
     }
 
@@ -50,7 +52,6 @@ impl Phase {
 }
 
 /// A body that tells when the last of it was taken.
-#[derive(Debug)]
 pub(super) struct Answering {
     body: Body,
     phase: Phase,
@@ -112,7 +113,7 @@ impl Paced {
     }
 
     fn sent(&mut self, result: Poll<io::Result<usize>>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        if self.phase.get() >= ANSWER {
+        if matches!(self.phase.get(), ANSWER | TAKEN) {
             let due = Instant::now() + self.limits.request;
             let due = *self.answer.get_or_insert(due);
             if Instant::now() >= due {

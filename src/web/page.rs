@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::body::{Body, Packed};
+use super::body::{Body, Packed, Packing};
 use super::recents::Recents;
-use crate::encode::prom_text;
-use crate::model::{Kind, Recent, Window};
-use crate::telemetry::{SCRAPE_SERIES_MERGED, SCRAPE_SERIES_OMITTED, Telemetry};
+use crate::encode::prom_text::{self, ClientText};
+use crate::model::{Kind, Recent, Series, Window};
+use crate::telemetry::{Metric, OwnFamily, SCRAPE_SERIES_MERGED, SCRAPE_SERIES_OMITTED, SERVICE_CHECK_STATUS, Telemetry};
+
+/// Bytes of text that are compressed at once.
+const PIECE: usize = 256 << 10;
 
 /// Renders windows on demand, each at most once; of the text only the compressed form is kept.
 pub struct Page {
@@ -79,7 +82,8 @@ impl Page {
     /// The page now; `None` before the first window. Takes up to some 100 ms of CPU once a window.
     pub fn render(&self, telemetry: &Telemetry) -> Option<Rendered> {
         let client = self.client()?;
-        let own = Packed::new(own_text(telemetry).as_bytes());
+        let checks = self.window().and_then(|window| service_checks(&window));
+        let own = Packed::new(own_text(telemetry, checks).as_bytes());
         Some(Rendered { client, own })
     }
 
@@ -88,18 +92,47 @@ impl Page {
         if let Some(client) = &state.client {
             return Some(client.clone());
         }
-        let text = prom_text::render(state.window.as_deref()?, &self.percentiles, &|series| state.recents.find(series));
+        let (mut before, mut after) = (Packing::new(), Packing::new());
+        let mut take = |text: &mut ClientText, least: usize| {
+            for (text, packing) in [(&mut text.before, &mut before), (&mut text.after, &mut after)] {
+                if text.len() >= least {
+                    packing.push(text.as_bytes());
+                    text.clear();
+                }
+            }
+        };
+        let recent = |series: &Series| state.recents.find(series);
+        let mut text = prom_text::render_in_parts(state.window.as_deref()?, &self.percentiles, &recent, &mut |text| take(text, PIECE));
+        take(&mut text, 0);
         SCRAPE_SERIES_MERGED.gauge(&[]).set(text.merged as f64);
         SCRAPE_SERIES_OMITTED.gauge(&[]).set(text.omitted as f64);
-        let client = Arc::new(Client { before: Packed::new(text.before.as_bytes()), after: Packed::new(text.after.as_bytes()) });
+        let client = Arc::new(Client { before: before.finish(), after: after.finish() });
         state.client = Some(client.clone());
         Some(client)
     }
 }
 
-fn own_text(telemetry: &Telemetry) -> String {
+/// The last statuses of service checks, which come and go with windows.
+fn service_checks(window: &Window) -> Option<OwnFamily> {
+    let Metric { name, help, .. } = &SERVICE_CHECK_STATUS;
+    let mut family = OwnFamily { name: (*name).into(), kind: "gauge".into(), help: (*help).into(), lines: Vec::new() };
+    for (labels, value) in window.own.iter().filter_map(|own| Some((&own.labels, own.value?))) {
+        if labels.name() == *name {
+            family.lines.push(prom_text::sample_line(labels, value));
+        }
+    }
+    family.lines.sort_unstable();
+    (!family.lines.is_empty()).then_some(family)
+}
+
+fn own_text(telemetry: &Telemetry, checks: Option<OwnFamily>) -> String {
     let mut out = String::new();
-    for family in telemetry.families() {
+    let mut families = telemetry.families();
+    if let Some(checks) = checks {
+        let place = families.partition_point(|family| family.name < checks.name);
+        families.insert(place, checks);
+    }
+    for family in families {
         out.push_str(&format!("# HELP {} {}\n# TYPE {} {}\n", family.name, family.help, family.name, family.kind));
         for line in &family.lines {
             out.push_str(line);

@@ -12,7 +12,7 @@ use super::body::Body;
 use super::params::{Params, decode};
 use super::reply::{self, ApiError, ErrorType};
 use super::server::Shared;
-use super::{api, index};
+use super::{api, index, tap};
 use crate::telemetry::HTTP_REQUESTS;
 
 /// Answers of more bytes keep the permit of their query until they are sent.
@@ -49,6 +49,8 @@ async fn route(shared: &Arc<Shared>, request: Request<Incoming>) -> Response<Bod
     let api_path = path.strip_prefix("/api/v1/").map(str::to_string);
     if let Some(path) = api_path {
         return match api::Endpoint::find(&path) {
+            Some(api::Endpoint::Tap) if *request.method() == Method::GET => tap::open(shared, &request),
+            Some(api::Endpoint::Tap) => reply::method_not_allowed("GET"),
             Some(endpoint) => query_api(shared, endpoint, request).await,
             None => not_found(request.uri().path()),
         };

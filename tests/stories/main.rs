@@ -20,6 +20,8 @@ mod exactness;
 mod existing_clients;
 mod first_minute;
 mod killed_under_load;
+mod limits;
+mod look_inside;
 mod mapping_files;
 mod prometheus_scrapes;
 mod scripted_clients;

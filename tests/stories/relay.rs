@@ -49,6 +49,14 @@ impl Home {
         self.write("relay.yaml", &format!("data_dir: {}\n{base}{more}\n", self.data().display()));
     }
 
+    /// The same with series that leave after `expire` without a sample.
+    pub(crate) fn configure_expiring(&self, expire: &str) {
+        let base = format!(
+            "aggregate: {{ interval: 1s, expire: {expire} }}\nlisten: {{ udp: [\"127.0.0.1:0\"] }}\nhttp: {{ listen: [\"127.0.0.1:0\"] }}\n"
+        );
+        self.write("relay.yaml", &format!("data_dir: {}\n{base}", self.data().display()));
+    }
+
     pub(crate) fn data(&self) -> PathBuf {
         self.path("data")
     }
@@ -193,6 +201,13 @@ impl Relay {
 
     pub(crate) fn is_running(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
+    }
+
+    /// The most memory the process ever took, in bytes.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+        peak.unwrap_or_else(|| panic!("{status}")) << 10
     }
 
     /// The page, when there is one: before the first window the relay says 503.

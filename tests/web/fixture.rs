@@ -14,7 +14,7 @@ use statsd_relay::model::{
     SeriesSlice, Sketches, TimeRange, Window, labels,
 };
 use statsd_relay::telemetry::Telemetry;
-use statsd_relay::web::{App, Health, HttpConfig, Limits, Page, ScrapeConfig, serve_within};
+use statsd_relay::web::{App, Health, HttpConfig, Inside, Limits, Page, ScrapeConfig, serve_within};
 use tokio::sync::watch;
 
 pub(crate) struct Server {
@@ -44,6 +44,7 @@ impl Server {
             select: Arc::new(Literal::new()),
             rules: Arc::new(rules),
             config_yaml: "data_dir: null\n".to_string(),
+            inside: Inside::default(),
         };
         let (stop, stopped) = watch::channel(false);
         let thread = std::thread::spawn(move || {

@@ -6,6 +6,7 @@
 mod checks;
 mod events;
 mod filling;
+mod named;
 mod origin;
 pub mod proto;
 mod series;
@@ -14,6 +15,7 @@ mod summary;
 
 use serde::{Deserialize, Serialize};
 
+pub use named::{Named, named};
 pub use summary::HistogramAggregate;
 
 use super::{Budget, Compression, Payload, Place};

@@ -1,10 +1,12 @@
 //! The Prometheus HTTP API: each endpoint gives the `data` of its answer.
 
+mod inside;
 mod metadata;
 mod query;
 mod result;
 mod rules;
 mod series;
+mod top;
 mod write;
 
 use std::time::{Duration, Instant};
@@ -31,6 +33,14 @@ pub(super) enum Endpoint {
     Alerts,
     BuildInfo,
     Config,
+    Events,
+    Rejected,
+    Top,
+    Sinks,
+    Checks,
+    Explain,
+    /// Answered as a stream.
+    Tap,
 }
 
 /// The `data` of an answer as JSON, and what to say beside it.
@@ -76,6 +86,13 @@ impl Endpoint {
             "alerts" => Endpoint::Alerts,
             "status/buildinfo" => Endpoint::BuildInfo,
             "status/config" => Endpoint::Config,
+            "relay/events" => Endpoint::Events,
+            "relay/rejected" => Endpoint::Rejected,
+            "relay/top" => Endpoint::Top,
+            "relay/sinks" => Endpoint::Sinks,
+            "relay/checks" => Endpoint::Checks,
+            "relay/explain" => Endpoint::Explain,
+            "relay/tap" => Endpoint::Tap,
             _ => {
                 let name = path.strip_prefix("label/")?.strip_suffix("/values")?;
                 Endpoint::LabelValues(series::label_of(name)?)
@@ -83,16 +100,16 @@ impl Endpoint {
         })
     }
 
-    /// Whether it reads series, and so needs a permit.
+    /// Whether it reads much, and so needs a permit.
     pub(super) fn selects(&self) -> bool {
         use Endpoint::*;
-        matches!(self, Query | QueryRange | Series | Labels | LabelValues(_))
+        matches!(self, Query | QueryRange | Series | Labels | LabelValues(_) | Events | Top)
     }
 
     /// Whether parameters may come in a POST body.
     pub(super) fn takes_post(&self) -> bool {
         use Endpoint::*;
-        matches!(self, Query | QueryRange | Exemplars | Format | Series | Labels)
+        matches!(self, Query | QueryRange | Exemplars | Format | Series | Labels | Explain)
     }
 }
 
@@ -113,6 +130,13 @@ pub(super) fn answer(app: &App, endpoint: &Endpoint, params: &Params, began: Ins
         Endpoint::Alerts => rules::alerts(&call),
         Endpoint::BuildInfo => build_info(),
         Endpoint::Config => json!({"yaml": app.config_yaml}).into(),
+        Endpoint::Events => inside::events(&call)?,
+        Endpoint::Rejected => inside::rejected(&call),
+        Endpoint::Top => top::top(&call)?,
+        Endpoint::Sinks => inside::sinks(&call),
+        Endpoint::Checks => inside::checks(),
+        Endpoint::Explain => inside::explain(&call)?,
+        Endpoint::Tap => return Err(ApiError::bad("a tap is a stream; use GET")),
     };
     if data.json.len() > write::MAX_BYTES {
         let why = format!("the answer has more than {} bytes; narrow the query, or lengthen its step", write::MAX_BYTES);

@@ -1,0 +1,231 @@
+//! What becomes of a line, step by step, without sending it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::out_of_reach;
+use crate::aggregate::{Limit, LimitsConfig, page_name};
+use crate::encode::datadog;
+use crate::model::{Kind, labels};
+use crate::parse::{self, Metric, Options, Parsed, Record, ToleratedSet, json};
+
+/// Bytes of a line that are shown.
+const SHOWN_MAX: usize = 4_096;
+
+/// The configuration a line is explained under.
+#[derive(Clone, Debug)]
+pub struct Explainer {
+    pub options: Options,
+    pub limits: LimitsConfig,
+    /// How old a sample with a time of its own may be.
+    pub back: Duration,
+    /// `_total` is appended to counters that lack it.
+    pub counter_suffix: bool,
+    /// By the names of their sinks.
+    pub datadog: Vec<(String, datadog::Options)>,
+}
+
+/// One sample, event, check or refusal of a line.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Explanation {
+    /// Control characters are escaped.
+    pub line: String,
+    pub dialect: &'static str,
+    pub strict: bool,
+    /// What the line says, or why it is refused, as `parse` prints it.
+    pub record: Value,
+    /// Where a refused line goes wrong, in bytes.
+    pub offset: Option<usize>,
+    pub tolerated: Vec<&'static str>,
+    pub metric: Option<Fate>,
+}
+
+/// What becomes of a metric that was read.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Fate {
+    /// How many samples each value counts for: 1 / sample rate.
+    pub weight: f64,
+    pub series: Identity,
+    pub limits: Vec<Bound>,
+    /// The limit that keeps it from a series of its own, whatever else is live.
+    pub limited: Option<&'static str>,
+    /// The unix second it stands at, apart from the window.
+    pub stamped: Option<u64>,
+    pub outputs: Vec<Output>,
+}
+
+/// The identity of a series.
+#[derive(Clone, Debug, Serialize)]
+pub struct Identity {
+    pub name: String,
+    pub r#type: Kind,
+    pub tags: Vec<String>,
+}
+
+/// A limit and what the line takes of it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Bound {
+    pub limit: &'static str,
+    pub has: usize,
+    pub most: usize,
+}
+
+/// What a series is called elsewhere.
+#[derive(Clone, Debug, Serialize)]
+pub struct Output {
+    pub output: String,
+    pub names: Vec<String>,
+    pub labels: BTreeMap<String, String>,
+    pub tags: Vec<String>,
+    pub host: Option<String>,
+    /// Why it would not take it.
+    pub unfit: Option<&'static str>,
+}
+
+impl Explainer {
+    /// Explains every sample of a line at `now` (unix milliseconds). An empty line is nothing.
+    pub fn explain(&self, line: &[u8], now: i64) -> Vec<Explanation> {
+        let mut all = Vec::new();
+        parse::each(line, &self.options, &mut |parsed| all.push(self.one(&parsed, now)));
+        all
+    }
+
+    fn one(&self, parsed: &Parsed<'_>, now: i64) -> Explanation {
+        let (tolerated, metric) = match &parsed.record {
+            Ok(Record::Metric(metric)) => {
+                let mut tolerated = names(metric.tolerated);
+                tolerated.extend(names(parse::identity(metric.spelling).tolerated));
+                (tolerated, Some(self.fate(metric, now)))
+            }
+            Ok(Record::Event(_, _, tolerated) | Record::Check(_, _, tolerated)) => (names(*tolerated), None),
+            Err(_) => (Vec::new(), None),
+        };
+        Explanation {
+            line: parse::escaped(parsed.line, SHOWN_MAX),
+            dialect: self.options.dialect.as_str(),
+            strict: self.options.strict,
+            record: serde_json::to_value(json::object(&parsed.record)).unwrap_or_default(),
+            offset: parsed.record.as_ref().err().and_then(|reason| parse::place(parsed.line, *reason)),
+            tolerated,
+            metric,
+        }
+    }
+
+    fn fate(&self, metric: &Metric<'_>, now: i64) -> Fate {
+        // Shaping goes here, between what was read and what is counted against limits.
+        let identity = parse::identity(metric.spelling);
+        let tags: Vec<&str> = identity.tags.iter().map(AsRef::as_ref).collect();
+        let series = Identity {
+            name: identity.name.to_string(),
+            r#type: metric.spelling.kind,
+            tags: tags.iter().map(ToString::to_string).collect(),
+        };
+        let stamped = metric.stands_apart();
+        let limited = match stamped {
+            Some(at) => out_of_reach(at, now, self.back),
+            None => None,
+        };
+        let limited = limited.or_else(|| self.limits.met_by(&series.name, &tags));
+        let mut outputs = vec![self.prometheus(&series)];
+        outputs.extend(self.datadog.iter().map(|(sink, options)| datadog(sink, &series, options)));
+        let bound = |limit: Limit, has, most| Bound { limit: limit.as_str(), has, most };
+        Fate {
+            weight: if stamped.is_some() { 1.0 } else { 1.0 / metric.rate },
+            limits: vec![
+                bound(Limit::TagsPerSeries, tags.len(), self.limits.tags_per_series),
+                bound(Limit::KeyBytes, LimitsConfig::key_bytes_of(&series.name, &tags), self.limits.key_bytes),
+            ],
+            series,
+            limited: limited.map(Limit::as_str),
+            stamped,
+            outputs,
+        }
+    }
+
+    fn prometheus(&self, series: &Identity) -> Output {
+        let name = page_name(&series.name, series.r#type, self.counter_suffix);
+        let derived = labels::derive(&name, series.tags.iter().map(String::as_str));
+        let names = match series.r#type {
+            kind if kind.is_sketch() => vec![name.clone(), format!("{name}_sum"), format!("{name}_count")],
+            _ => vec![name.clone()],
+        };
+        let labels = derived.iter().filter(|(key, _)| *key != labels::NAME).map(|(key, value)| (key.to_string(), value.to_string()));
+        Output { output: "prometheus".into(), names, labels: labels.collect(), tags: Vec::new(), host: None, unfit: None }
+    }
+}
+
+fn datadog(sink: &str, series: &Identity, options: &datadog::Options) -> Output {
+    let named = datadog::named(&series.name, series.r#type, series.tags.iter().map(String::as_str), options);
+    Output {
+        output: sink.to_string(),
+        names: named.metrics,
+        labels: BTreeMap::new(),
+        tags: named.tags,
+        host: Some(named.host),
+        unfit: named.unfit.map(|unfit| unfit.as_str()),
+    }
+}
+
+fn names(tolerated: ToleratedSet) -> Vec<&'static str> {
+    tolerated.iter().map(|kind| kind.as_str()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn explainer() -> Explainer {
+        let options = datadog::Options {
+            hostname: "own".into(),
+            counters: datadog::CounterForm::Rate,
+            aggregates: vec![datadog::HistogramAggregate::Max],
+            percentiles: vec![95],
+            compression: crate::encode::Compression::None,
+        };
+        Explainer {
+            options: Options::default(),
+            limits: LimitsConfig { tags_per_series: 2, ..LimitsConfig::default() },
+            back: Duration::from_secs(3_600),
+            counter_suffix: true,
+            datadog: vec![("dd".into(), options)],
+        }
+    }
+
+    fn explained(line: &str) -> Explanation {
+        explainer().explain(line.as_bytes(), 1_700_000_000_000).remove(0)
+    }
+
+    #[test]
+    fn a_metric_is_followed_to_its_outputs() {
+        let one = explained("web.hits:1|c|@0.1|#host:a,env:x|c:ci-abc|card:low");
+        assert_eq!((&one.record["container_id"], &one.record["cardinality"]), (&"abc".into(), &"low".into()));
+        let fate = one.metric.unwrap();
+        assert_eq!((fate.weight, fate.limited), (10.0, None));
+        assert_eq!((fate.series.name.as_str(), &fate.series.tags[..]), ("web.hits", &["env:x".to_string(), "host:a".to_string()][..]));
+        let [page, datadog] = &fate.outputs[..] else { panic!() };
+        assert_eq!((&page.names[..], page.labels["env"].as_str()), (&["web_hits_total".to_string()][..], "x"));
+        assert_eq!(
+            (&datadog.names[..], datadog.host.as_deref(), &datadog.tags[..]),
+            (&["web.hits".to_string()][..], Some("a"), &["env:x".to_string()][..])
+        );
+        let timer = explained("t:1|ms").metric.unwrap();
+        assert_eq!(timer.outputs[0].names, ["t", "t_sum", "t_count"]);
+        assert_eq!(timer.outputs[1].names, ["t.max", "t.95percentile"]);
+    }
+
+    #[test]
+    fn what_stands_in_the_way_is_named() {
+        assert_eq!(explained("a:1|c|#a,b,c").metric.unwrap().limited, Some("tags_per_series"));
+        assert_eq!(explained("a:1|c|T1").metric.unwrap().limited, Some("stamped_too_old"));
+        let stamped = explained("a:1|c|@0.5|T1700000000").metric.unwrap();
+        assert_eq!((stamped.stamped, stamped.weight, stamped.limited), (Some(1_700_000_000), 1.0, None));
+        let refused = explained("a:x|c");
+        assert_eq!((&refused.record["reason"], refused.offset), (&"bad_value".into(), Some(2)));
+        assert_eq!(explained("a:1|c|zz").tolerated, ["field_unknown"]);
+    }
+}

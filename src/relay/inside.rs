@@ -1,0 +1,56 @@
+//! What the HTTP server lets one see of the relay at work.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use super::start::{LateStore, hostname};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::ingest::{Explainer, Views};
+use crate::parse::Options;
+use crate::sink::{self, SinkContext, SinkHandle, SinkType};
+use crate::web::{Inside, SinkStatus};
+
+/// Sinks that run, with their types. They are started after the server.
+pub(super) type Sinks = Arc<OnceLock<Vec<(SinkType, SinkHandle)>>>;
+
+/// What a store without a file keeps.
+const IN_MEMORY: Duration = Duration::from_secs(3_600);
+
+/// How long raw samples are kept, and so how old one with a time of its own may be.
+pub(super) fn raw_kept(config: &Config) -> Duration {
+    match config.store.tiers.first() {
+        Some(raw) if config.store.enabled => raw.keep,
+        _ => IN_MEMORY,
+    }
+}
+
+pub(super) fn inside(config: &Config, views: Arc<Views>, store: Arc<LateStore>, sinks: Sinks, clock: Clock) -> Inside {
+    let explainer = explainer(config);
+    Inside {
+        views,
+        notes: Box::new(move |range, limit| {
+            let store = store.get().map_err(|error| error.to_string())?;
+            store.notes(range, limit).map_err(|error| error.to_string())
+        }),
+        sinks: Box::new(move || sinks.get().into_iter().flatten().map(status).collect()),
+        explain: Box::new(move |line| explainer.explain(line.as_bytes(), clock.now_ms())),
+    }
+}
+
+fn status((r#type, sink): &(SinkType, SinkHandle)) -> SinkStatus {
+    SinkStatus { name: sink.name().to_string(), r#type: r#type.as_str(), health: sink.health() }
+}
+
+/// What explains a line under this configuration, as a listener that names nothing of its own reads it.
+pub fn explainer(config: &Config) -> Explainer {
+    let context = SinkContext { interval: config.aggregate.interval, clock: Clock::system(), hostname: hostname() };
+    let datadog = config.sinks.iter().filter_map(|sink| Some((sink.name.clone(), sink::datadog_options(sink, &context)?)));
+    Explainer {
+        options: Options { dialect: config.listen.dialect, strict: config.listen.strict, eol_required: false },
+        limits: config.limits.clone(),
+        back: raw_kept(config),
+        counter_suffix: config.scrape.counter_suffix,
+        datadog: datadog.collect(),
+    }
+}
