@@ -214,6 +214,7 @@ impl Cutter {
     pub fn cut(&mut self, end: i64, own: Vec<Recorded>, base: &mut dyn FnMut(&Series) -> Option<Base>) -> (Window, CutReport) {
         let next = self.window.wrapping_add(1);
         self.aggregator.window.store(next, Ordering::Release);
+        self.aggregator.registry.turn();
         self.collect(next, base);
         self.settle(base);
         self.apply_deltas();

@@ -19,6 +19,8 @@ const WEIGHTS_MAX: usize = 256;
 /// Samples with their own time, and events and checks, one lane carries per window.
 const STAMPED_MAX: usize = 100_000;
 const EVENTS_MAX: usize = 10_000;
+/// Bytes of their texts.
+const EVENT_BYTES_MAX: usize = 8 << 20;
 /// Bytes of a rejected line kept as an example.
 const EXAMPLE_MAX: usize = 200;
 
@@ -34,6 +36,7 @@ pub struct Lane {
     stamped: Vec<Stamped>,
     events: Vec<(i64, Arc<Event>)>,
     checks: Vec<(i64, Arc<Check>)>,
+    event_bytes: usize,
     /// One rejected line per reason and window.
     examples: Vec<(ParseError, Box<[u8]>)>,
     counts: Counts,
@@ -105,6 +108,7 @@ impl Lane {
             stamped: Vec::new(),
             events: Vec::new(),
             checks: Vec::new(),
+            event_bytes: 0,
             examples: Vec::new(),
             counts: Counts::default(),
             inbox,
@@ -196,7 +200,7 @@ impl Lane {
 
     /// Notes an event. `arrival` is unix seconds.
     pub fn record_event(&mut self, event: Event, arrival: i64) {
-        if self.events.len() + self.checks.len() >= EVENTS_MAX {
+        if !self.has_room_for(event.title.len() + event.text.len() + event.tags.iter().map(String::len).sum::<usize>()) {
             return self.count_shed(Limit::EventsPerWindow, 0);
         }
         self.counts.accepted += 1;
@@ -206,12 +210,20 @@ impl Lane {
 
     /// Notes a service check. `arrival` is unix seconds.
     pub fn record_check(&mut self, check: Check, arrival: i64) {
-        if self.events.len() + self.checks.len() >= EVENTS_MAX {
+        let message = check.message.as_ref().map_or(0, String::len);
+        if !self.has_room_for(check.name.len() + message + check.tags.iter().map(String::len).sum::<usize>()) {
             return self.count_shed(Limit::EventsPerWindow, 0);
         }
         self.counts.accepted += 1;
         self.counts.checks[check.status as usize] += 1;
         self.checks.push((arrival, Arc::new(check)));
+    }
+
+    /// Whether one more event or check fits this window; it is counted when it does.
+    fn has_room_for(&mut self, bytes: usize) -> bool {
+        let fits = self.events.len() + self.checks.len() < EVENTS_MAX && self.event_bytes + bytes <= EVENT_BYTES_MAX;
+        self.event_bytes += if fits { bytes } else { 0 };
+        fits
     }
 
     /// Counts a refused line and keeps it as this window's example of its reason.
@@ -292,8 +304,9 @@ impl Lane {
         if self.stamped.len() >= STAMPED_MAX {
             return self.shed(Limit::StampedPerWindow, metric);
         }
-        let Some(series) = registry.detached(&metric.spelling) else {
-            return self.shed(Limit::KeyBytes, metric);
+        let series = match registry.detached(&metric.spelling) {
+            Ok(series) => series,
+            Err(limit) => return self.shed(limit, metric),
         };
         self.counts.accepted += 1;
         self.counts.tolerate(metric.tolerated);
@@ -362,6 +375,7 @@ impl Lane {
                 entry.stamp = 0;
             }
         }
+        self.event_bytes = 0;
         let handed = Handed {
             values,
             stamped: std::mem::take(&mut self.stamped),

@@ -34,6 +34,8 @@ use crate::web::{self, App, Health, Page, State, TimerUnit};
 
 /// Windows that may wait for the fan-out.
 const WINDOWS_MAX: usize = 64;
+/// Of `limits.memory`, for each series that has left and stays known: they take some quarter of it.
+const BYTES_PER_DEAD: usize = 4_096;
 /// Receive threads per UDP socket, at most, when `listen.threads` is `auto`: beyond it the socket's lock is what is waited for.
 const THREADS_MAX: usize = 3;
 
@@ -91,6 +93,10 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
 
     let mut tasks = JoinSet::new();
     let (aggregator, inbox) = Aggregator::new(config.limits.clone());
+    // The limit holds from the first datagram on.
+    if let Some(resident) = resident_bytes() {
+        aggregator.registry.grant(resident);
+    }
     let (views, stop_receiving) = (Arc::new(Views::default()), Arc::new(AtomicBool::new(false)));
     let (receivers, heartbeats) = receive(opened.udp, config, &aggregator, &views, &stop_receiving, &clock, &telemetry)?;
 
@@ -128,6 +134,7 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
     let notify = notify::start(&config.notify, external_url.clone(), clock.clone(), &mut tasks).map_err(StartError::config)?;
 
     let (store, writer) = open_store(config, &directory, &clock)?;
+    store.bound_dead(config.limits.memory.bytes() / BYTES_PER_DEAD);
     let cutter = cutter(&aggregator, inbox, config, &store);
     let (windows, waiting) = sync_channel(WINDOWS_MAX);
     let saved = saved_alerts(&store);
