@@ -237,6 +237,7 @@ impl Cutter {
     ) -> (Window, CutReport) {
         let next = self.window.wrapping_add(1);
         self.aggregator.window.store(next, Ordering::Release);
+        self.aggregator.registry.turn();
         self.collect(next, base);
         self.settle(base);
         self.apply_deltas();

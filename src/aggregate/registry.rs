@@ -118,8 +118,14 @@ pub struct Registry {
     live: AtomicUsize,
     /// Spellings beyond the first that are remembered; at most `limits.series`.
     respelled: AtomicUsize,
-    /// Bytes that new series may still take; refilled from the size of the process.
+    /// Bytes that new series may still take; refilled from the size of the process and from what was promised.
     credit: AtomicI64,
+    /// Bytes that what is live will take in the end: windows, store and page come to it later.
+    promised: AtomicI64,
+    /// The same for series outside windows, of the open window and of the one before; by then the process shows them.
+    loose: [AtomicI64; 2],
+    /// The size of the process without any series.
+    bare: AtomicI64,
 }
 
 #[derive(Default)]
@@ -138,8 +144,23 @@ struct NameCount {
     overflow: Option<Series>,
 }
 
-/// What one series takes beside its own allocation: both maps, roster, standing, two windows.
-const OVERHEAD_BYTES: i64 = 260;
+/// What one series takes in all parts, by measure: its bytes so many times, and a fixed part.
+const COPIES: i64 = 4;
+const OVERHEAD_BYTES: i64 = 600;
+/// More for a sketch.
+const SKETCH_BYTES: i64 = 3_500;
+/// More for the first series of a name: its family, its claims on the page and its row in the store.
+const NAME_COPIES: i64 = 9;
+const NAME_BYTES: i64 = 1_500;
+
+fn cost_of_series(series: &Series) -> i64 {
+    let sketch = if series.kind().is_sketch() { SKETCH_BYTES } else { 0 };
+    COPIES * series.allocated_bytes() as i64 + OVERHEAD_BYTES + sketch
+}
+
+fn cost_of_name(name: &str) -> i64 {
+    NAME_COPIES * name.len() as i64 + NAME_BYTES
+}
 
 impl Registry {
     pub fn new(limits: LimitsConfig, shaping: Arc<Shaping>) -> Registry {
@@ -155,6 +176,9 @@ impl Registry {
             live: AtomicUsize::new(0),
             respelled: AtomicUsize::new(0),
             credit: AtomicI64::new(i64::MAX),
+            promised: AtomicI64::new(0),
+            loose: Default::default(),
+            bare: AtomicI64::new(-1),
         }
     }
 
@@ -236,12 +260,25 @@ impl Registry {
         if let Some(limit) = self.limits.met_by(key.name, key.tags) {
             return route(Resolved::Shed(limit));
         }
-        let live = self.canon.get(&key as &dyn Identified).map(|found| found.key().0.clone());
-        let Some(series) = live.or_else(|| Series::new(u32::MAX, *spelling, &shaped.name, &shaped.tags)) else {
+        if let Some(live) = self.canon.get(&key as &dyn Identified).map(|found| found.key().0.clone()) {
+            return route(Resolved::Series(live));
+        }
+        let Some(series) = Series::new(u32::MAX, *spelling, &shaped.name, &shaped.tags) else {
             return route(Resolved::Shed(Limit::KeyBytes));
         };
+        if self.credit.load(Ordering::Relaxed) <= 0 {
+            return route(Resolved::Shed(Limit::Memory));
+        }
+        let cost = cost_of_series(&series) + cost_of_name(series.name());
+        self.credit.fetch_sub(cost, Ordering::Relaxed);
+        self.loose[0].fetch_add(cost, Ordering::Relaxed);
         self.remember_other(spelling, Fate::Loose(series.clone(), shaped.scale));
         route(Resolved::Series(series))
+    }
+
+    /// Notes that a window was cut: what was loose in it is on its way to the store.
+    pub fn turn(&self) {
+        self.loose[1].store(self.loose[0].swap(0, Ordering::Relaxed), Ordering::Relaxed);
     }
 
     /// The step that drops a spelling, if that is known. Counts it.
@@ -312,8 +349,10 @@ impl Registry {
             count.overflow.take_if(|overflow| overflow.slot() == series.slot());
             if count.series == 0 {
                 nursery.names.remove(&key);
+                self.promised.fetch_sub(cost_of_name(series.name()), Ordering::Relaxed);
             }
         }
+        self.promised.fetch_sub(cost_of_series(series), Ordering::Relaxed);
         nursery.free.push(series.slot());
         nursery.live[series.kind() as usize] -= 1;
         self.live.fetch_sub(1, Ordering::Relaxed);
@@ -324,8 +363,9 @@ impl Registry {
         if self.respelled.load(Ordering::Relaxed) > 0 {
             self.spelled.retain(|known, ()| {
                 let keep = known.other.is_none() || !known.series.is_gone();
-                if !keep {
+                if let (false, Some(other)) = (keep, &known.other) {
                     self.respelled.fetch_sub(1, Ordering::Relaxed);
+                    self.promised.fetch_sub(other.cost(), Ordering::Relaxed);
                 }
                 keep
             });
@@ -346,11 +386,18 @@ impl Registry {
         self.len() == 0
     }
 
-    /// Sets how many bytes new series may take until the next call: the limit less the size of the process.
+    /// Sets how many bytes new series may take until the next call: the limit less what the process takes, or will
+    /// take once all parts hold what was admitted.
     pub fn grant(&self, resident_bytes: u64) {
-        let free = i64::try_from(self.limits.memory.0).unwrap_or(i64::MAX) - i64::try_from(resident_bytes).unwrap_or(i64::MAX);
-        // A sixteenth is kept for windows in flight and for what the allocator holds back.
-        self.credit.store(free - free.max(0) / 16, Ordering::Relaxed);
+        let (limit, resident) = (bounded(self.limits.memory.0), bounded(resident_bytes));
+        let promised = self.promised.load(Ordering::Relaxed);
+        if self.bare.load(Ordering::Relaxed) < 0 {
+            self.bare.store((resident - promised).max(0), Ordering::Relaxed);
+        }
+        let loose: i64 = self.loose.iter().map(|loose| loose.load(Ordering::Relaxed)).sum();
+        let taken = resident.max(self.bare.load(Ordering::Relaxed) + promised) + loose;
+        // An eighth is kept for windows in flight, the page, and what the allocator holds back.
+        self.credit.store(limit - limit / 8 - taken, Ordering::Relaxed);
     }
 
     fn refusal(&self, nursery: &Nursery, key: &Parts<'_>) -> Option<Limit> {
@@ -403,10 +450,13 @@ impl Registry {
         if nursery.free.pop().is_none() {
             nursery.next_slot += 1;
         }
+        let of_name = nursery.names.entry((series.kind(), Box::from(series.name()))).or_default();
+        let cost = cost_of_series(&series) + if of_name.series == 0 { cost_of_name(series.name()) } else { 0 };
+        of_name.series += 1;
+        self.promised.fetch_add(cost, Ordering::Relaxed);
         if charged {
-            self.credit.fetch_sub(series.allocated_bytes() as i64 + OVERHEAD_BYTES, Ordering::Relaxed);
+            self.credit.fetch_sub(cost, Ordering::Relaxed);
         }
-        nursery.names.entry((series.kind(), Box::from(series.name()))).or_default().series += 1;
         nursery.live[series.kind() as usize] += 1;
         nursery.born.push(Birth { series: series.clone(), options: shaped.options.clone() });
         self.live.fetch_add(1, Ordering::Relaxed);
@@ -417,21 +467,32 @@ impl Registry {
     }
 
     fn remember_other(&self, spelling: &Spelling<'_>, fate: Fate) {
-        if self.others.len() < self.limits.series {
-            self.others.insert(Other { spelling: OtherSpelling::new(spelling), kind: spelling.kind, fate }, ());
+        if self.others.len() < self.limits.series && self.credit.load(Ordering::Relaxed) > 0 {
+            let spelling_of = OtherSpelling::new(spelling);
+            let cost = spelling_of.cost();
+            if self.others.insert(Other { spelling: spelling_of, kind: spelling.kind, fate }, ()).is_none() {
+                self.credit.fetch_sub(cost, Ordering::Relaxed);
+                self.promised.fetch_add(cost, Ordering::Relaxed);
+            }
         }
     }
 
     /// Forgets what shaping dropped when that is as much as may be remembered: what still comes is found anew.
     pub fn make_room(&self) {
-        if self.others.len() >= self.limits.series {
-            self.others.clear();
+        if self.others.len() >= self.limits.series || self.credit.load(Ordering::Relaxed) <= 0 {
+            self.others.retain(|other, ()| {
+                self.promised.fetch_sub(other.spelling.cost(), Ordering::Relaxed);
+                false
+            });
         }
     }
 
     fn remember(&self, known: Known) {
-        if self.respelled.load(Ordering::Relaxed) < self.limits.series {
+        if self.respelled.load(Ordering::Relaxed) < self.limits.series && self.credit.load(Ordering::Relaxed) > 0 {
             if self.spelled.remove(&known as &dyn Spelled).is_none() {
+                let cost = known.other.as_ref().map_or(0, |other| other.cost());
+                self.credit.fetch_sub(cost, Ordering::Relaxed);
+                self.promised.fetch_add(cost, Ordering::Relaxed);
                 self.respelled.fetch_add(1, Ordering::Relaxed);
             }
             self.spelled.insert(known, ());
@@ -468,6 +529,9 @@ fn as_it_is<'a>(name: &'a str, tags: Vec<Cow<'a, str>>) -> Shaped<'a> {
     Shaped { name: Cow::Borrowed(name), tags, scale: 1.0, options: None, hits: Vec::new(), dropped_by: None }
 }
 
+/// What a further spelling takes beside its bytes.
+const SPELLING_BYTES: i64 = 120;
+
 /// A spelling that owns its bytes.
 pub(super) struct OtherSpelling {
     bytes: Box<[u8]>,
@@ -484,6 +548,15 @@ impl OtherSpelling {
         let (name, tags) = self.bytes.split_at(self.name);
         Spelling { name, tags, kind, style: self.style }
     }
+
+    /// Bytes it takes here.
+    fn cost(&self) -> i64 {
+        self.bytes.len() as i64 + SPELLING_BYTES
+    }
+}
+
+fn bounded(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX / 4)
 }
 
 /// Something with a spelling: what `spelled` is keyed by, without copying one to look it up.

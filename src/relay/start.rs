@@ -37,6 +37,8 @@ use crate::web::{self, App, Health, Page, State, TimerUnit};
 
 /// Windows that may wait for the fan-out.
 const WINDOWS_MAX: usize = 64;
+/// Of `limits.memory`, for each series that has left and stays known: they take some quarter of it.
+const BYTES_PER_DEAD: usize = 4_096;
 /// Receive threads per UDP socket, at most, when `listen.threads` is `auto`: beyond it the socket's lock is what is waited for.
 const THREADS_MAX: usize = 3;
 
@@ -145,6 +147,7 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
         move || open_store(&config, lock, &directory, &clock)
     });
     let (store, writer) = opening.await.map_err(|error| StartError::failed(format!("the store did not open: {error}")))??;
+    store.bound_dead(config.limits.memory.bytes() / BYTES_PER_DEAD);
     let cutter = cutter(&aggregator, inbox, config, &store);
     let (windows, waiting) = sync_channel(WINDOWS_MAX);
     let saved = saved_alerts(&store);

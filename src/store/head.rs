@@ -39,6 +39,8 @@ pub(super) struct Head {
     /// The next frame must say where every running total stands.
     pub(super) checkpoint_due: bool,
     pub(super) queue: Queue,
+    /// Series without a sample of late that may be known.
+    pub(super) dead_max: usize,
     /// Series that left or returned since the last commit.
     pub(super) moved: BTreeSet<Number>,
     /// Series forgotten since the last commit.
@@ -74,6 +76,7 @@ impl Head {
             last_window: None,
             checkpoint_due: false,
             queue: Queue::default(),
+            dead_max: usize::MAX,
             moved: BTreeSet::new(),
             forgotten: Vec::new(),
             rows: HashMap::new(),
@@ -205,7 +208,7 @@ impl Head {
     pub(super) fn bound_known(&mut self) {
         let known: usize = self.shelves.iter().map(|shelf| shelf.known.len()).sum();
         let live: usize = self.shelves.iter().map(|shelf| shelf.live).sum();
-        let most = (live * KNOWN_PER_LIVE).max(KNOWN_AT_LEAST);
+        let most = (live * KNOWN_PER_LIVE).max(KNOWN_AT_LEAST).min(live.saturating_add(self.dead_max));
         if known > most {
             // A tenth more than needed, so that it is not done again at once.
             self.forget(known - most + most / 10);

@@ -184,6 +184,12 @@ impl Store {
         Ok((Store(shared), writer))
     }
 
+    /// Bounds how many series that have left stay known, beside those that are live: what memory allows. One that is
+    /// forgotten begins anew when it returns.
+    pub fn bound_dead(&self, most: usize) {
+        self.0.head.write().dead_max = most;
+    }
+
     /// End of the last window taken in or read back, unix milliseconds.
     pub fn last_window(&self) -> Option<i64> {
         self.0.head.read().last_window

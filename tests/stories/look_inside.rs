@@ -45,7 +45,7 @@ fn wait_until(lines: &Receiver<String>, wanted: &str) -> String {
     }
 }
 
-fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
