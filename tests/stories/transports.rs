@@ -247,6 +247,29 @@ fn connections_above_the_limit_are_refused_and_counted() {
 }
 
 #[test]
+fn without_descriptors_the_others_go_on_and_who_waits_is_served_later() {
+    let home = Home::new("");
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -n 64; exec \"$@\"", "sh", BINARY, "run", "--config"]).arg(home.path("relay.yaml"));
+    command.args(["--set", &format!("listen.{}", tcp())]);
+    let relay = Relay::start(command, &home.path("log"));
+    let mut first = TcpStream::connect(relay.tcp()).unwrap();
+    let mut crowd: Vec<_> = (0..100).map(|_| TcpStream::connect(relay.tcp()).unwrap()).collect();
+    for client in &mut crowd {
+        client.write_all(b"crowd.hits:1|c\n").unwrap();
+    }
+    std::thread::sleep(Duration::from_millis(500));
+    first.write_all(b"first.hits:1|c\n").unwrap();
+    relay.send("first.hits:1|c");
+    std::thread::sleep(Duration::from_millis(500));
+    drop(crowd);
+    relay.wait_for_sum("first_hits", &[], 2.0, 10);
+    let page = relay.wait_for_sum("crowd_hits", &[], 100.0, 10);
+    assert!(page.sum("statsd_relay_connections_refused_total", &[("reason", "accept")]) > 0.0, "{}", page.text);
+    relay.stop();
+}
+
+#[test]
 fn a_silent_connection_is_closed_and_its_half_line_refused() {
     let home = Home::new("");
     let relay = home.start_listening(&["idle_timeout=300ms".into(), tcp()]);
@@ -315,20 +338,19 @@ fn every_unix_datagram_that_was_taken_is_in_the_store() {
     let path = home.path("d.sock");
     let listen = [unix("unix_datagram", &path)];
     let relay = home.start_listening(&listen);
-    let client = UnixDatagram::unbound().unwrap();
-    client.connect(&path).unwrap();
-    let sending = std::thread::spawn(move || {
-        let mut taken = 0.0;
-        while client.send(b"taken.hits:1|c").is_ok() {
-            taken += 1.0;
-        }
-        taken
-    });
+    // So many that the queue is never empty.
+    let sending: Vec<_> = (0..8)
+        .map(|_| {
+            let client = UnixDatagram::unbound().unwrap();
+            client.connect(&path).unwrap();
+            std::thread::spawn(move || std::iter::repeat(()).take_while(|()| client.send(b"taken.hits:1|c").is_ok()).count())
+        })
+        .collect();
     relay.wait_for_page(10, |page| if page.sum("taken_hits", &[]) > 0.0 { Vec::new() } else { vec!["nothing yet".into()] });
     relay.stop();
-    let taken = sending.join().unwrap();
+    let taken: usize = sending.into_iter().map(|sending| sending.join().unwrap()).sum();
     let relay = home.start_listening(&listen);
-    relay.wait_for_sum("taken_hits", &[], taken, 10);
+    relay.wait_for_sum("taken_hits", &[], taken as f64, 10);
     relay.stop();
 }
 
