@@ -2,6 +2,7 @@
 
 mod allow;
 mod config;
+mod connection;
 mod datagram;
 mod drops;
 mod heartbeat;

@@ -172,6 +172,17 @@ fn lines(pieces: &[Vec<u8>], limit: usize) -> Vec<Result<Vec<u8>, ParseError>> {
     seen
 }
 
+#[test]
+fn a_stream_that_breaks_off_gives_up_the_line_that_has_begun() {
+    for (bytes, reason) in [("a:1|c\nb:1|c", Some(ParseError::UnterminatedLine)), ("a:1|c\n", None), ("", None)] {
+        let mut refused = None;
+        let mut decoder = Lines::new(100);
+        decoder.push(bytes.as_bytes(), &mut |_| {});
+        decoder.abandon(&mut |unit| refused = unit.err());
+        assert_eq!(refused, reason, "{bytes:?}");
+    }
+}
+
 fn frames(pieces: &[Vec<u8>], limit: usize) -> Vec<Result<Vec<u8>, ParseError>> {
     let mut seen = Vec::new();
     let mut sink = |unit: Unit<'_>| seen.push(unit.map(<[u8]>::to_vec));

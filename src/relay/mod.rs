@@ -7,6 +7,7 @@ mod error;
 mod fan_out;
 mod inside;
 mod own;
+mod receiving;
 mod service_checks;
 mod sockets;
 mod start;

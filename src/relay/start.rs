@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
-use std::time::Instant;
 
 use parking_lot::RwLock;
 use tokio::sync::watch;
@@ -17,18 +16,18 @@ use super::cutting::{BaseOf, Cutting, resident_bytes};
 use super::fan_out::FanOut;
 use super::inside::{self, Sinks};
 use super::own::Own;
+use super::receiving::Receiving;
 use super::service_checks::ServiceChecks;
 use super::sockets::Sockets;
 use super::{ExitStatus, StartError, data_dir, sockets, systemd};
-use crate::aggregate::{Aggregator, Base, Cutter, CutterOptions, Handed, Published, Restored, Schedule};
+use crate::aggregate::{Aggregator, Base, Cutter, CutterOptions, Handed, Restored, Schedule};
 use crate::alert::{Engine, GroupStatus, SavedAlert, Settings};
 use crate::clock::Clock;
 use crate::config::{self, Config, Loaded, load_rules};
-use crate::ingest::{Producer, Views};
-use crate::listen::{AllowFrom, Bounds, DatagramKind, DatagramListener, Heartbeat, ListenConfig, Prefix, Threads};
+use crate::ingest::Views;
+use crate::listen::DatagramKind;
 use crate::model::{Kind, Labels, Matcher, Select, SelectError, Selected, TimeRange};
 use crate::notify::{self, NotifyHandle};
-use crate::parse::Options;
 use crate::shape::Shaping;
 use crate::sink::{self, SinkContext, SinkHandle, SinkType};
 use crate::store::{self, Lock, Store, StoreError, Writer};
@@ -39,16 +38,10 @@ use crate::web::{self, App, Health, Page, State, TimerUnit};
 const WINDOWS_MAX: usize = 64;
 /// Of `limits.memory`, for each series that has left and stays known: they take some quarter of it.
 const BYTES_PER_DEAD: usize = 4_096;
-/// Receive threads per UDP socket, at most, when `listen.threads` is `auto`: beyond it the socket's lock is what is waited for.
-const THREADS_MAX: usize = 3;
 
 /// A relay that runs.
 pub struct Relay {
-    pub(super) receivers: Vec<JoinHandle<()>>,
-    pub(super) stop_receiving: Arc<AtomicBool>,
-    pub(super) streams: JoinSet<()>,
-    /// Until when what has arrived may still be read.
-    pub(super) stop_streams: watch::Sender<Option<Instant>>,
+    pub(super) receiving: Receiving,
     pub(super) cutting: JoinHandle<()>,
     pub(super) stop_cutting: Arc<AtomicBool>,
     pub(super) fan_out: JoinHandle<()>,
@@ -100,13 +93,16 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
     }
     let banner = banner(&opened, &directory, config);
     let Sockets { datagrams, streams, http, .. } = opened;
-    let allow_from = allow_from(&config.listen)?;
 
     let mut tasks = JoinSet::new();
     let (aggregator, inbox) = Aggregator::new(config.limits.clone(), Arc::new(shaping));
     aggregator.registry.grant(resident_bytes().unwrap_or(0));
-    let (views, stop_receiving) = (Arc::new(Views::default()), Arc::new(AtomicBool::new(false)));
-    let (receivers, mut heartbeats) = receive(datagrams, config, &allow_from, &aggregator, &views, &stop_receiving, &clock, &telemetry)?;
+    let views = Arc::new(Views::default());
+    let mut receiving = Receiving::new(config, aggregator.clone(), views.clone(), clock.clone())?;
+    for datagram in datagrams {
+        receiving.receive(datagram, &config.listen, &telemetry)?;
+    }
+    show_series(&aggregator, &telemetry);
 
     let late = Arc::new(LateStore::default());
     let running = Sinks::default();
@@ -157,7 +153,7 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
     let stop_cutting = Arc::new(AtomicBool::new(false));
     let cuts = Arc::new(AtomicU64::new(0));
     let mut cutting = Cutting {
-        aggregator: aggregator.clone(),
+        aggregator,
         cutter,
         schedule: Schedule::new(config.aggregate.interval.as_millis() as i64, clock.now_ms(), store.last_window()),
         clock: clock.clone(),
@@ -188,37 +184,13 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
     };
     let fan_out = spawn("fan-out", move || fan_out.run())?;
     let cutting = spawn("cut", move || cutting.run())?;
-    // Their senders can wait until there is a cut thread that takes what the lanes hand over.
-    let (stop_streams, streams_stopped) = watch::channel(None);
-    let bounds = Bounds { connections: config.listen.max_connections, idle: config.listen.idle_timeout, allow_from };
-    let mut accepting = JoinSet::new();
-    for (listener, options) in streams {
-        heartbeats.push(listener.heartbeat());
-        let producer = Producer::new(aggregator.clone(), Arc::new(Published::new(&listener.name)), options, clock.clone());
-        listener.start(producer, bounds.clone(), streams_stopped.clone(), &clock, &mut accepting).map_err(listener_failed)?;
+    for stream in streams {
+        receiving.accept(stream, &config.listen)?;
     }
-    tasks.spawn(systemd::watchdog(heartbeats, cuts, config.aggregate.interval, clock.clone()));
+    tasks.spawn(systemd::watchdog(receiving.heartbeats(), cuts, config.aggregate.interval, clock.clone()));
     health.set_ready(true);
     systemd::ready();
-    Ok(Relay {
-        receivers,
-        stop_receiving,
-        streams: accepting,
-        stop_streams,
-        cutting,
-        stop_cutting,
-        fan_out,
-        committing,
-        sinks,
-        notify,
-        tasks,
-        stop_web,
-        web,
-        health,
-        views,
-        clock,
-        banner,
-    })
+    Ok(Relay { receiving, cutting, stop_cutting, fan_out, committing, sinks, notify, tasks, stop_web, web, health, views, clock, banner })
 }
 
 /// Compiles `shape:`. What has no effect in a mapping file is said once, here.
@@ -233,33 +205,8 @@ fn shaping(config: &Config) -> Result<Shaping, StartError> {
     Ok(shaping)
 }
 
-fn receive(
-    datagrams: Vec<(DatagramListener, Options)>,
-    config: &Config,
-    allow_from: &AllowFrom,
-    aggregator: &Arc<Aggregator>,
-    views: &Arc<Views>,
-    stop: &Arc<AtomicBool>,
-    clock: &Clock,
-    telemetry: &Telemetry,
-) -> Result<(Vec<JoinHandle<()>>, Vec<Heartbeat>), StartError> {
-    let (listen, back) = (&config.listen, inside::raw_kept(config));
-    let threads = match listen.threads {
-        Threads::Auto => std::thread::available_parallelism().map_or(1, |cores| cores.get().min(THREADS_MAX)),
-        Threads::Fixed(threads) => threads,
-    };
-    let (mut receivers, mut heartbeats) = (Vec::new(), Vec::new());
-    for (listener, options) in datagrams {
-        warn_of_small_buffer(&listener, listen.receive_buffer.bytes());
-        let published = Arc::new(Published::new(&listener.name));
-        if let Some(drops) = listener.drop_counter() {
-            telemetry.before_reading(move || drops.publish());
-        }
-        heartbeats.push(listener.heartbeat());
-        let producer = || Producer::new(aggregator.clone(), published.clone(), options, clock.clone());
-        let producers = (0..threads).map(|_| producer().seen(views.clone(), &listener.name).reaching(back)).collect();
-        receivers.extend(listener.start(producers, allow_from.clone(), stop.clone(), clock).map_err(listener_failed)?);
-    }
+/// Has live series counted whenever self-metrics are read.
+fn show_series(aggregator: &Arc<Aggregator>, telemetry: &Telemetry) {
     let (published, series) = (aggregator.clone(), Kind::ALL.map(|kind| telemetry::SERIES.gauge(&[("type", kind.as_str())])));
     telemetry.before_reading(move || {
         published.publish();
@@ -267,30 +214,6 @@ fn receive(
             gauge.set(count as f64);
         }
     });
-    Ok((receivers, heartbeats))
-}
-
-fn warn_of_small_buffer(listener: &DatagramListener, wanted_bytes: usize) {
-    // The kernel counts twice what it grants.
-    if let DatagramKind::Udp { granted_bytes, .. } = listener.kind
-        && granted_bytes < wanted_bytes
-    {
-        tracing::warn!(
-            listener = listener.name,
-            granted_bytes = granted_bytes / 2,
-            wanted_bytes,
-            "the receive buffer is below half of listen.receive_buffer; raise net.core.rmem_max, or give the relay CAP_NET_ADMIN or a socket unit with ReceiveBuffer="
-        );
-    }
-}
-
-fn allow_from(listen: &ListenConfig) -> Result<AllowFrom, StartError> {
-    let prefixes: Result<Vec<Prefix>, String> = listen.allow_from.iter().map(|prefix| prefix.parse()).collect();
-    prefixes.map(AllowFrom::new).map_err(|error| StartError::config(format!("listen.allow_from: {error}")))
-}
-
-fn listener_failed(error: std::io::Error) -> StartError {
-    StartError::failed(format!("the listener did not start: {error}"))
 }
 
 fn open_store(config: &Config, lock: Option<Lock>, directory: &Path, clock: &Clock) -> Result<(Store, Writer), StartError> {

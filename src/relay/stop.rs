@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use super::{Relay, systemd};
-use crate::listen;
+use crate::listen::DRAIN;
 
 /// From the signal to the last attempt of a sink.
 const BUDGET: Duration = Duration::from_millis(4_300);
@@ -21,11 +21,8 @@ impl Relay {
         let deadline = Instant::from_std(self.clock.instant()) + BUDGET;
         self.health.set_ready(false);
         self.views.tap.close();
-        self.stop_receiving.store(true, Ordering::Release);
-        let _ = self.stop_streams.send(Some(self.clock.instant() + listen::DRAIN));
         // A receiver that hangs does not cost the window.
-        let receivers = async { tokio::join!(join(self.receivers), self.streams.join_all()) };
-        if timeout_at(Instant::from_std(self.clock.instant()) + listen::DRAIN + 2 * GRACE, receivers).await.is_err() {
+        if timeout_at(Instant::from_std(self.clock.instant()) + DRAIN + 2 * GRACE, self.receiving.stop()).await.is_err() {
             tracing::error!("a receiver did not stop in time");
         }
         self.stop_cutting.store(true, Ordering::Release);
@@ -56,7 +53,7 @@ impl Relay {
     }
 }
 
-async fn join(threads: impl IntoIterator<Item = std::thread::JoinHandle<()>> + Send + 'static) {
+pub(super) async fn join(threads: impl IntoIterator<Item = std::thread::JoinHandle<()>> + Send + 'static) {
     let joined = tokio::task::spawn_blocking(move || {
         for thread in threads {
             // A thread that panicked has aborted the process.

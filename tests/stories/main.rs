@@ -13,6 +13,7 @@ mod peers;
 mod relay;
 mod sender;
 
+mod admission;
 mod bad_input;
 mod clients_by_socket;
 mod datadog_receives;
