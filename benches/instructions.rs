@@ -78,12 +78,8 @@ fn compare() -> ExitCode {
 /// Instructions of this program with these arguments.
 fn collected(arguments: &[&str]) -> Option<u64> {
     let program = std::env::current_exe().ok()?;
-    let output = Command::new("valgrind")
-        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
-        .arg(program)
-        .args(arguments)
-        .output()
-        .ok()?;
+    let output =
+        Command::new("valgrind").args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(program).args(arguments).output().ok()?;
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     told.lines().find_map(|line| line.split_once("Collected : ")?.1.trim().parse().ok())
 }
