@@ -50,6 +50,8 @@ pub(super) struct Head {
     /// Series that found no number, and so are not kept, since it was last asked.
     pub(super) homeless: u64,
     pub(super) suffix_counters: bool,
+    /// Ends of windows that were damaged when they were read back.
+    pub(super) damaged: BTreeSet<i64>,
 }
 
 /// A window's values by place on the shelf.
@@ -86,6 +88,7 @@ impl Head {
             serial: 1,
             homeless: 0,
             suffix_counters: false,
+            damaged: BTreeSet::new(),
         }
     }
 

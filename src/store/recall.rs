@@ -80,7 +80,8 @@ impl<'a> Recall<'a> {
         let running = self.wanted.iter().any(|number| matches!(number.role(), Some(Role::Counter | Role::Sketch)));
         // An hour begins with where totals stand.
         let first = if running { partition_of(self.span.start + 1) * PARTITION_MS + 1 } else { self.span.start + 1 };
-        let last = self.span.windows_end.max(self.span.recorded_end);
+        let end_of = |number: &Number| if number.role() == Some(Role::Recorded) { self.span.recorded_end } else { self.span.windows_end };
+        let last = self.wanted.iter().map(end_of).max().unwrap_or(0);
         if first <= last {
             let (mut window, mut broken) = (0, false);
             for row in read.open_table(FRAMES)?.range((first.max(0) as u64, 0)..=(last.max(0) as u64, CLOSING_PARTS - 1))? {

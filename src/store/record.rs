@@ -115,7 +115,6 @@ impl Head {
         let kind_of = |number: Number| Some(self.names.at(self.get(number)?.name)?.kind).filter(|_| number.role() != Some(Role::Recorded));
         let of_timer =
             |suffix: &&str| metric.strip_suffix(*suffix).and_then(first).is_some_and(|number| number.role() == Some(Role::Sketch));
-        first(metric).is_some_and(|number| kind_of(number) != Some(kind))
-            || ["_sum", "_count", "_bucket"].iter().any(|suffix| of_timer(suffix))
+        first(metric).is_some_and(|number| kind_of(number) != Some(kind)) || ["_sum", "_count", "_bucket"].iter().any(of_timer)
     }
 }

@@ -150,6 +150,7 @@ impl Replay {
                 .and_then(|columns| columns.iter().try_for_each(|column| self.column(column, end as i64, closing)));
             if whole.is_none() {
                 broken = true;
+                self.head.damaged.insert(end as i64);
                 self.damage.push(format!("window {end}, part {part_number}"));
             }
             if broken {

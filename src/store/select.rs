@@ -1,6 +1,6 @@
 //! What PromQL reads: head and file as one.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use redb::{ReadTransaction, ReadableDatabase};
@@ -56,11 +56,13 @@ impl Select for Store {
 }
 
 /// Head and file at one moment: between them nothing is missed or met twice.
-struct Moment {
+pub(super) struct Moment {
     windows: Timeline,
     recorded: Timeline,
     disk: Option<Result<ReadTransaction, redb::TransactionError>>,
     waiting: Vec<(Number, i64, f64)>,
+    /// Ends of damaged windows that should be in memory.
+    damaged: BTreeSet<i64>,
 }
 
 impl Moment {
@@ -146,18 +148,19 @@ impl Store {
             _ => Old::default(),
         };
         old.add_stamped(&moment.waiting);
+        old.damaged.extend(moment.damaged.iter().filter(|&&end| range.start < end && end <= range.end));
         Ok(old)
     }
 
-    fn moment(&self, wanted: &[Number]) -> Moment {
+    pub(super) fn moment(&self, wanted: &[Number]) -> Moment {
         let head = self.0.head.read();
         let disk = self.0.database.read().as_ref().map(|database| database.begin_read());
         let waiting = waiting(&head, &disk, wanted);
-        Moment { windows: head.windows.clone(), recorded: head.recorded.clone(), disk, waiting }
+        Moment { windows: head.windows.clone(), recorded: head.recorded.clone(), disk, waiting, damaged: head.damaged.clone() }
     }
 
     /// What is in memory of some picks; `None` when that is no longer what it was at `moment`.
-    fn tracks(&self, moment: &Moment, picks: &[Pick]) -> Option<Vec<Track>> {
+    pub(super) fn tracks(&self, moment: &Moment, picks: &[Pick]) -> Option<Vec<Track>> {
         let head = self.0.head.read();
         let track = |pick: &Pick| head.get(pick.number).map_or_else(|| Track::new(Role::Gauge), |known| known.track.clone());
         moment.is_covered_by(&head).then(|| picks.iter().map(track).collect())
@@ -181,7 +184,7 @@ fn waiting(head: &Head, disk: &Option<Result<ReadTransaction, redb::TransactionE
 struct Old {
     lines: HashMap<Number, Line, foldhash::fast::RandomState>,
     stamped: HashMap<Number, Vec<(i64, f64)>, foldhash::fast::RandomState>,
-    damaged: Option<(i64, i64)>,
+    damaged: BTreeSet<i64>,
 }
 
 impl Old {
@@ -191,7 +194,7 @@ impl Old {
         if recall.full {
             return Ok(None);
         }
-        let damaged = recall.damaged.first().copied().zip(recall.damaged.last().copied());
+        let damaged = recall.damaged;
         let mut old = Old { lines: wanted.iter().copied().zip(lines).collect(), stamped: HashMap::default(), damaged };
         old.add_stamped(&stamped(read, wanted, range.start, range.end)?);
         Ok(Some(old))
@@ -209,7 +212,7 @@ impl Old {
     }
 
     fn warning(&self, matchers: &[Matcher]) -> Option<String> {
-        let (first, last) = self.damaged?;
+        let (first, last) = (self.damaged.first()?, self.damaged.last()?);
         let name = matchers.iter().find(|matcher| matcher.name == NAME).map_or("the selection", |matcher| matcher.value.as_str());
         Some(format!("damaged: {name} is not complete between the windows that end at {first} and {last} (unix milliseconds)"))
     }

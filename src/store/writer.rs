@@ -303,3 +303,35 @@ fn notes_bytes(database: &Database) -> Result<u64, redb::Error> {
     }
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{START, STEP, counter, family, open, series, window};
+    use super::*;
+    use crate::model::Kind;
+
+    #[test]
+    fn a_series_that_left_twice_during_a_commit_keeps_its_later_total() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let (store, mut writer) = open(dir.path());
+        let hits = family(vec![series(0, Kind::Counter, "hits", &[])]);
+        store.append(&window(START + STEP, vec![(hits.clone(), counter(5.0, 5.0))]));
+        store.append(&window(START + 2 * STEP, Vec::new()));
+        let batch = writer.batch();
+        store.append(&window(START + 3 * STEP, vec![(hits, counter(1.0, 6.0))]));
+        store.append(&window(START + 4 * STEP, Vec::new()));
+        let database = writer.database(START).unwrap();
+        let write = disk::begin(&database).unwrap();
+        writer.write(&write, &batch, START, &mut Committed::default()).unwrap();
+        write.commit().unwrap();
+        writer.settle(&batch);
+        drop(database);
+        writer.commit(START).unwrap();
+        // Far enough on that only the row says where it stood.
+        store.append(&window(START + 9_000 * STEP, Vec::new()));
+        writer.commit(START).unwrap();
+        drop((store, writer));
+        let (store, _writer) = open(dir.path());
+        assert_eq!(store.base(Kind::Counter, "hits", &mut std::iter::empty()).unwrap().total, 6.0);
+    }
+}

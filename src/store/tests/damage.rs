@@ -119,3 +119,40 @@ fn flipped_bits_of_rows_never_panic_and_never_give_a_wrong_value() {
         }
     }
 }
+
+#[test]
+fn damage_in_the_last_hour_gives_no_wrong_value_after_a_start() {
+    let dir = TempDir::new().unwrap();
+    let (store, mut writer) = open(dir.path());
+    let (hits, wait) = (family(vec![series(0, Kind::Counter, "hits", &[])]), family(vec![series(1, Kind::Timer, "wait", &[])]));
+    let append = |store: &Store, n: i64, total: f64| {
+        let waited = timer(sketches(&[1.0]), total, total);
+        store.append(&window(START + n * STEP, vec![(hits.clone(), counter(1.0, total)), (wait.clone(), waited)]));
+    };
+    (1..=30).for_each(|n| append(&store, n, n as f64));
+    writer.commit(START).unwrap();
+    drop((store, writer));
+    let database = Database::create(dir.path().join("relay.tsdb")).unwrap();
+    let write = database.begin_write().unwrap();
+    write.open_table(disk::FRAMES).unwrap().insert(((START + 10 * STEP) as u64, 0), [1u8; 40].as_slice()).unwrap();
+    write.commit().unwrap();
+    drop(database);
+    let (store, mut writer) = open(dir.path());
+    let right = |line: &[(i64, f64)]| line.iter().all(|&(at, value)| value == ((at - START) / STEP) as f64);
+    for name in ["hits", "wait_count"] {
+        let range = TimeRange { start: START, end: START + 99 * STEP };
+        let selected = store.select(&matchers(&[("__name__", name)]), range).unwrap();
+        assert!(selected.warnings[0].contains(&(START + 10 * STEP).to_string()));
+        let line = texts(selected).remove(0).1;
+        assert!(right(&line) && line.len() == 9, "{name}: {line:?}");
+    }
+    // What is missing is missing from the total too; from here on it is known again.
+    let base = store.base(Kind::Counter, "hits", &mut std::iter::empty()).unwrap().total;
+    assert_eq!(base, 29.0);
+    append(&store, 31, base + 1.0);
+    writer.commit(START).unwrap();
+    drop((store, writer));
+    let (store, _writer) = open(dir.path());
+    assert_eq!(one(&store, "hits", START + 10 * STEP, START + 99 * STEP), [(START + 31 * STEP, 30.0)]);
+    assert_eq!(store.base(Kind::Counter, "hits", &mut std::iter::empty()).unwrap().total, 30.0);
+}

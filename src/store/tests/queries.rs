@@ -63,3 +63,55 @@ fn a_timer_is_a_histogram_a_count_a_sum_and_a_summary() {
     assert!(matches!(&native.series[0].samples[0].value, SampleValue::Histogram(ever) if ever.count == 3.0 && ever.sum == 7.0));
     assert_eq!(store.label_sets(&matchers(&[("__name__", "~wait.*")]), TimeRange { start, end }).unwrap().len(), 3);
 }
+
+#[test]
+fn a_selection_has_a_budget_of_series_and_samples() {
+    let dir = TempDir::new().unwrap();
+    let (store, mut writer) = open(dir.path());
+    let heat = family((0..3).map(|slot| series(slot, Kind::Gauge, "heat", &[&format!("n:{slot}")])).collect());
+    let wait = family(vec![series(3, Kind::Timer, "wait", &[])]);
+    for n in 1..=3 * 360 {
+        let values = Column::Gauge { value: vec![1.0; 3], age: vec![0; 3] };
+        store.append(&window(START + n * STEP, vec![(heat.clone(), values), (wait.clone(), timer(None, 0.0, 0.0))]));
+    }
+    writer.commit(START).unwrap();
+    let within = |series: usize, samples: usize, name: &str, hours: std::ops::Range<i64>| {
+        let range = TimeRange { start: START + hours.start * 3_600_000, end: START + hours.end * 3_600_000 };
+        let selected = store.select_within(select::Budget { series, samples }, &matchers(&[("__name__", name)]), range);
+        selected.map(|selected| selected.series.len()).map_err(|error| error.to_string())
+    };
+    let series = |most: usize| Err(format!("the query needs more than {most} series; narrow its matchers"));
+    let samples = |most: usize| Err(format!("the query needs more than {most} samples; shorten its range or narrow its matchers"));
+    assert_eq!(within(3, 1_080, "heat", 2..3), Ok(3));
+    assert_eq!(within(2, 1_080, "heat", 2..3), series(2));
+    assert_eq!(within(3, 1_079, "heat", 2..3), samples(1_079), "from memory");
+    assert_eq!(within(3, 1_080, "heat", 0..1), Ok(3));
+    assert_eq!(within(3, 1_079, "heat", 0..1), samples(1_079), "from the file");
+    assert_eq!(within(2, 720, "~wait_.*", 0..1), Ok(2));
+    assert_eq!(within(1, 720, "~wait_.*", 0..1), series(1));
+}
+
+#[test]
+fn all_of_too_many_series_is_refused_and_their_labels_are_not() {
+    let (store, _writer) = Store::in_memory(Duration::from_millis(STEP as u64), &[], START).unwrap();
+    let heat = family((0..50_001).map(|slot| series(slot, Kind::Gauge, "heat", &[&format!("n:{slot}")])).collect());
+    store.append(&window(START + STEP, vec![(heat, Column::Gauge { value: vec![1.0; 50_001], age: vec![0; 50_001] })]));
+    let range = TimeRange { start: START, end: START + STEP };
+    let refused = store.select(&matchers(&[("__name__", "~.+")]), range);
+    assert!(matches!(refused, Err(crate::model::SelectError::TooManySeries(50_000))));
+    assert_eq!(store.label_sets(&matchers(&[("__name__", "~.+")]), range).unwrap().len(), 50_001);
+}
+
+#[test]
+fn a_selection_sees_that_an_hour_ended_meanwhile() {
+    let (store, _writer) = Store::in_memory(Duration::from_millis(STEP as u64), &[], START).unwrap();
+    let heat = family(vec![series(0, Kind::Gauge, "heat", &[])]);
+    let append = |at: i64| store.append(&window(at, vec![(heat.clone(), gauge(1.0))]));
+    append(START + STEP);
+    append(START + 3_600_000 + STEP);
+    let moment = store.moment(&[]);
+    append(START + 3_600_000 + 2 * STEP);
+    assert!(store.tracks(&moment, &[]).is_some());
+    append(START + 2 * 3_600_000 + STEP);
+    assert!(store.tracks(&moment, &[]).is_none());
+}
