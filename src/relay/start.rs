@@ -144,6 +144,7 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
     });
     let (store, writer) = opening.await.map_err(|error| StartError::failed(format!("the store did not open: {error}")))??;
     store.bound_dead(config.limits.memory.bytes() / BYTES_PER_DEAD);
+    store.suffix_counters(config.scrape.counter_suffix);
     let cutter = cutter(&aggregator, inbox, config, &store);
     let (windows, waiting) = sync_channel(WINDOWS_MAX);
     let saved = saved_alerts(&store);
@@ -169,6 +170,10 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
     let (file, bytes) = (store.clone(), telemetry::STORE_BYTES.gauge(&[]));
     telemetry.before_reading(move || bytes.set(file.bytes() as f64));
     health.set("store", State::Ok, String::new());
+    if let Some(aside) = store.set_aside() {
+        let reason = format!("the last process died inside the store's file; it is now {}, and the store began afresh", aside.display());
+        health.set("history", State::Degraded, reason);
+    }
     let (commits, committing) = Commits::start(writer, health.clone(), clock.clone())?;
     let fan_out = FanOut {
         windows: waiting,

@@ -8,17 +8,17 @@ use crate::model::series::{NameStyle, Spelling};
 use crate::model::{ExpHist, Kind, Labels, Series};
 use std::borrow::Cow;
 
-use super::index::Name;
+use super::names::{Name, Names};
 
 /// A row under its key's checksum: damage of either is seen.
-pub(super) fn sealed(key: u32, mut row: Vec<u8>) -> Vec<u8> {
+pub(super) fn sealed(key: u64, mut row: Vec<u8>) -> Vec<u8> {
     let sum = crc32c::crc32c_append(crc32c::crc32c(&key.to_le_bytes()), &row);
     row.extend_from_slice(&sum.to_le_bytes());
     row
 }
 
 /// The row inside; `None` when it is damaged.
-pub(super) fn opened(key: u32, sealed: &[u8]) -> Option<&[u8]> {
+pub(super) fn opened(key: u64, sealed: &[u8]) -> Option<&[u8]> {
     let (row, sum) = sealed.split_last_chunk::<4>()?;
     (crc32c::crc32c_append(crc32c::crc32c(&key.to_le_bytes()), row).to_le_bytes() == *sum).then_some(row)
 }
@@ -43,7 +43,7 @@ pub(super) fn put_series(known: &Known) -> Vec<u8> {
     put_varint(&mut out, known.created.max(0) as u64);
     match &known.series {
         Some(series) => {
-            put_varint(&mut out, u64::from(known.name));
+            put_varint(&mut out, known.name);
             let tags = series.tags();
             put_varint(&mut out, tags.len() as u64);
             tags.for_each(|tag| put_text(&mut out, tag));
@@ -62,12 +62,12 @@ pub(super) fn put_series(known: &Known) -> Vec<u8> {
 
 /// A row of the `series` table.
 pub(super) enum SeriesRow {
-    Received { created: i64, name: u32, series: Series },
+    Received { created: i64, name: u64, series: Series },
     Recorded { created: i64, labels: Labels },
 }
 
 /// Reads what [`put_series`] wrote. `names` gives kind and text of a name index.
-pub(super) fn read_series(number: Number, bytes: &[u8], names: &[Name]) -> Option<SeriesRow> {
+pub(super) fn read_series(number: Number, bytes: &[u8], names: &Names) -> Option<SeriesRow> {
     let mut from = Reader(bytes);
     let created = i64::try_from(from.varint()?).ok()?;
     if number.role()? == Role::Recorded {
@@ -75,8 +75,8 @@ pub(super) fn read_series(number: Number, bytes: &[u8], names: &[Name]) -> Optio
         let pairs: Option<Vec<(String, String)>> = (0..n).map(|_| Some((from.text()?.to_string(), from.text()?.to_string()))).collect();
         return Some(SeriesRow::Recorded { created, labels: Labels::new(pairs?) });
     }
-    let name = u32::try_from(from.varint()?).ok()?;
-    let known = names.get(name as usize).filter(|known| !known.name.is_empty())?;
+    let name = from.varint()?;
+    let known = names.at(name)?;
     let n = from.size()?;
     let tags: Option<Vec<Cow<'_, str>>> = (0..n).map(|_| from.text().map(Cow::Borrowed)).collect();
     let spelling = Spelling { name: known.name.as_bytes(), tags: b"", kind: known.kind, style: NameStyle::Plain };

@@ -10,20 +10,20 @@ use redb::{Database, ReadableDatabase, TableDefinition, TableHandle, WriteTransa
 
 use super::StoreError;
 
-/// `format`, `created` (unix milliseconds), `last_window` (unix milliseconds), `next` + role, `names`.
+/// `format`, `created` (unix milliseconds), `last_window` (unix milliseconds), `next_` + role, `next_name`.
 pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 /// Name index to kind, name as received, name in Prometheus' alphabet.
-pub(super) const NAMES: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("names");
+pub(super) const NAMES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("names");
 /// Series number to name index, creation, tags.
-pub(super) const SERIES: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("series");
+pub(super) const SERIES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("series");
 /// (Window end, part) to a part of the frame.
 pub(super) const FRAMES: TableDefinition<'_, (u64, u16), &[u8]> = TableDefinition::new("frames");
 /// Partition to the bytes of its frames' parts.
 pub(super) const HOURS: TableDefinition<'_, u64, u64> = TableDefinition::new("hours");
 /// Number of a series that left to when it did and where it stood.
-pub(super) const TOTALS: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("totals");
+pub(super) const TOTALS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("totals");
 /// (Unix second, series number) to a sample with a time of its own.
-pub(super) const STAMPED: TableDefinition<'_, (u64, u32), f64> = TableDefinition::new("stamped");
+pub(super) const STAMPED: TableDefinition<'_, (u64, u64), f64> = TableDefinition::new("stamped");
 /// (Arrival in unix milliseconds, sequence) to an event or a check.
 pub(super) const EVENTS: TableDefinition<'_, (u64, u32), &[u8]> = TableDefinition::new("events");
 /// (Rule, labels) fingerprints to the state of an alert, as the rule engine spells it.

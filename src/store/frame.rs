@@ -62,7 +62,7 @@ impl FrameWriter {
     }
 
     /// Floats by ascending sequence.
-    pub(super) fn floats(&mut self, what: What, role: Role, ids: &[u32], values: &[f64]) {
+    pub(super) fn floats(&mut self, what: What, role: Role, ids: &[u64], values: &[f64]) {
         let mut body = Vec::new();
         for (ids, values) in ids.chunks(ROWS).zip(values.chunks(ROWS)) {
             body.clear();
@@ -73,12 +73,12 @@ impl FrameWriter {
     }
 
     /// Ends by ascending sequence.
-    pub(super) fn ends(&mut self, role: Role, ids: &[u32]) {
+    pub(super) fn ends(&mut self, role: Role, ids: &[u64]) {
         self.floats(What::Stale, role, ids, &vec![0.0; ids.len()]);
     }
 
     /// Sketches by ascending sequence; `None` is an idle row.
-    pub(super) fn sketches<'a>(&mut self, what: What, rows: impl Iterator<Item = (u32, Option<&'a ExpHist>)>) {
+    pub(super) fn sketches<'a>(&mut self, what: What, rows: impl Iterator<Item = (u64, Option<&'a ExpHist>)>) {
         let (mut ids, mut plain, mut one) = (Vec::new(), Vec::new(), Vec::new());
         for (id, sketch) in rows {
             one.clear();
@@ -95,7 +95,7 @@ impl FrameWriter {
         self.sketch_column(what, &mut ids, &mut plain);
     }
 
-    fn sketch_column(&mut self, what: What, ids: &mut Vec<u32>, plain: &mut Vec<u8>) {
+    fn sketch_column(&mut self, what: What, ids: &mut Vec<u64>, plain: &mut Vec<u8>) {
         if ids.is_empty() {
             return;
         }
@@ -155,14 +155,14 @@ impl FrameWriter {
 }
 
 /// Ascending ids as runs of gap and length, behind the number of runs.
-fn put_ids(out: &mut Vec<u8>, ids: &[u32]) {
-    let runs: Vec<&[u32]> = ids.chunk_by(|a, b| a + 1 == *b).collect();
+fn put_ids(out: &mut Vec<u8>, ids: &[u64]) {
+    let runs: Vec<&[u64]> = ids.chunk_by(|a, b| a + 1 == *b).collect();
     put_varint(out, runs.len() as u64);
     let mut next = 0;
     for run in runs {
-        put_varint(out, u64::from(run[0] - next));
+        put_varint(out, run[0] - next);
         put_varint(out, run.len() as u64);
-        next = run[0] + run.len() as u32;
+        next = run[0] + run.len() as u64;
     }
 }
 
@@ -199,7 +199,7 @@ pub(super) fn columns(part: &[u8], end: u64) -> Option<Vec<Column<'_>>> {
 
 impl<'a> Column<'a> {
     /// The runs of ids as `(first, length)`, and the reader behind them.
-    fn runs(&self) -> Option<(Vec<(u32, u32)>, Reader<'a>)> {
+    fn runs(&self) -> Option<(Vec<(u64, u64)>, Reader<'a>)> {
         let mut from = self.body;
         let count = from.size().filter(|&count| count <= self.rows)?;
         let mut runs = Vec::with_capacity(count);
@@ -209,10 +209,10 @@ impl<'a> Column<'a> {
             let len = from.varint().filter(|&len| len <= ROWS as u64)?;
             next = first + len;
             rows += len;
-            if next > u64::from(Number::SEQUENCES) + 1 {
+            if next > Number::SEQUENCES + 1 {
                 return None;
             }
-            runs.push((first as u32, len as u32));
+            runs.push((first, len));
         }
         (rows == self.rows as u64).then_some((runs, from))
     }
@@ -274,16 +274,16 @@ mod tests {
             .collect()
     }
 
-    fn frame(rows: &[(u32, f64)]) -> Vec<Vec<u8>> {
-        let (ids, values): (Vec<u32>, Vec<f64>) = rows.iter().copied().unzip();
+    fn frame(rows: &[(u64, f64)]) -> Vec<Vec<u8>> {
+        let (ids, values): (Vec<u64>, Vec<f64>) = rows.iter().copied().unzip();
         let mut writer = FrameWriter::new(7, 10_000);
         writer.floats(What::Sample, Role::Counter, &ids, &values);
         writer.ends(Role::Gauge, &ids);
         writer.finish()
     }
 
-    fn rows() -> impl Strategy<Value = Vec<(u32, f64)>> {
-        let row = (1u32..50, prop_oneof![3 => (0..9i32).prop_map(f64::from), 1 => any::<f64>()]);
+    fn rows() -> impl Strategy<Value = Vec<(u64, f64)>> {
+        let row = (1u64..50, prop_oneof![3 => (0..9i32).prop_map(f64::from), 1 => any::<f64>()]);
         proptest::collection::vec(row, 0..3_000).prop_map(|steps| {
             let mut id = 0;
             steps
@@ -341,7 +341,7 @@ mod tests {
             })
             .collect();
         let mut writer = FrameWriter::new(7, 10_000);
-        writer.sketches(What::Sample, sketches.iter().enumerate().map(|(id, sketch)| (id as u32, sketch.as_ref())));
+        writer.sketches(What::Sample, sketches.iter().enumerate().map(|(id, sketch)| (id as u64, sketch.as_ref())));
         let parts = writer.finish();
         let read: Vec<_> = parts.iter().flat_map(|part| columns(part, 7).unwrap()).flat_map(|column| column.sketches().unwrap()).collect();
         assert_eq!(read, sketches);

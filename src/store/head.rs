@@ -4,8 +4,9 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use super::index::{Index, Names};
+use super::index::Index;
 use super::journal::{Note, read_note};
+use super::names::Names;
 use super::queue::Queue;
 use super::role::{Number, Role};
 use super::shelf::{Known, LIVE, Shelf, Track};
@@ -49,6 +50,11 @@ pub(super) struct Head {
     slots: Vec<u32>,
     pub(super) scratch: [Scratch; WINDOWED.len()],
     pub(super) serial: u32,
+    /// Series that found no number, and so are not kept, since it was last asked.
+    pub(super) homeless: u64,
+    pub(super) suffix_counters: bool,
+    /// Ends of windows that were damaged when they were read back.
+    pub(super) damaged: BTreeSet<i64>,
 }
 
 /// A window's values by place on the shelf.
@@ -84,6 +90,9 @@ impl Head {
             scratch: Default::default(),
             // Beyond every mark plus one: in the first window nobody was in the one before.
             serial: 1,
+            homeless: 0,
+            suffix_counters: false,
+            damaged: BTreeSet::new(),
         }
     }
 
@@ -117,11 +126,38 @@ impl Head {
 
     /// Where the series of a family stand on their shelf. New ones are put there.
     pub(super) fn places(&mut self, family: &Family, start: i64) -> Arc<[u32]> {
-        let name = self.names.add(family.kind, &family.name, &family.prom_name);
+        let name = match self.names.get(family.kind, &family.name) {
+            Some(name) => {
+                self.rename(name, family.kind, &family.prom_name);
+                name
+            }
+            None => self.names.add(family.kind, &family.name, &family.prom_name),
+        };
         family.series.iter().map(|series| self.place(Role::of(family.kind), name, series, start, LIVE)).collect()
     }
 
-    fn place(&mut self, role: Role, name: u32, series: &Series, start: i64, left: i64) -> u32 {
+    /// Shows the series of a name under another Prometheus name from now on, old samples too.
+    fn rename(&mut self, name: u64, kind: Kind, prom_name: &str) {
+        if !self.names.rename(name, prom_name) {
+            return;
+        }
+        let roles: &[Role] = if kind == Kind::Counter { &[Role::Counter, Role::Stamped] } else { &[Role::of(kind)] };
+        for &role in roles {
+            let shelf = &mut self.shelves[role as usize];
+            let mut of_name: Vec<_> = shelf.numbers.iter().zip(&mut shelf.known).filter(|(_, known)| known.name == name).collect();
+            let Some((_, first)) = of_name.first() else { continue };
+            let numbers: HashSet<Number> = of_name.iter().map(|(number, _)| **number).collect();
+            self.index.unlist(first.labels.name(), &numbers);
+            for (number, known) in &mut of_name {
+                if let Some(series) = &known.series {
+                    known.labels = self.index.derive(role, prom_name, series.tags());
+                    self.index.list(**number, &known.labels);
+                }
+            }
+        }
+    }
+
+    fn place(&mut self, role: Role, name: u64, series: &Series, start: i64, left: i64) -> u32 {
         let slot = series.slot() as usize;
         if let Some(&place) = self.slots.get(slot) {
             let known = self.shelf(role).known.get(place as usize);
@@ -146,7 +182,7 @@ impl Head {
     }
 
     /// Where the series with this identity stands.
-    pub(super) fn find<'a>(&self, role: Role, name: u32, tags: impl Iterator<Item = &'a str> + Clone) -> Option<usize> {
+    pub(super) fn find<'a>(&self, role: Role, name: u64, tags: impl Iterator<Item = &'a str> + Clone) -> Option<usize> {
         let shelf = self.shelf(role);
         let hash = self.index.hash(role, name, tags.clone());
         let number = self.index.find(hash, |number| {
@@ -158,8 +194,11 @@ impl Head {
         shelf.find(number)
     }
 
-    pub(super) fn birth(&mut self, role: Role, name: u32, series: &Series, start: i64, left: i64) -> u32 {
-        let Some(number) = self.shelf(role).next_number() else { return u32::MAX };
+    pub(super) fn birth(&mut self, role: Role, name: u64, series: &Series, start: i64, left: i64) -> u32 {
+        let Some(number) = self.shelf(role).next_number() else {
+            self.homeless += 1;
+            return u32::MAX;
+        };
         let known = Known {
             series: Some(series.clone()),
             labels: Labels::default(),
@@ -176,7 +215,7 @@ impl Head {
     /// Puts a series as received on its shelf and into the index.
     pub(super) fn admit(&mut self, number: Number, mut known: Known) -> Option<u32> {
         let (role, series) = (number.role()?, known.series.clone()?);
-        let prom_name = self.names.all.get(known.name as usize)?.prom_name.clone();
+        let prom_name = self.names.at(known.name)?.prom_name.clone();
         known.labels = self.index.derive(role, &prom_name, series.tags());
         let hash = self.index.hash(role, known.name, series.tags());
         let labels = known.labels.clone();
@@ -204,6 +243,13 @@ impl Head {
         self.shelf(role).known.get(place)
     }
 
+    /// What a file that knows nothing must be told with the next commit, beside series.
+    pub(super) fn write_all_anew(&mut self) {
+        self.checkpoint_due = true;
+        self.names.unsaved = self.names.iter().map(|(index, _)| index).collect();
+        self.moved = self.shelves.iter().flat_map(|shelf| &shelf.numbers).copied().collect();
+    }
+
     /// Forgets the longest dead while there are too many.
     pub(super) fn bound_known(&mut self) {
         let known: usize = self.shelves.iter().map(|shelf| shelf.known.len()).sum();
@@ -228,6 +274,9 @@ impl Head {
             shelf.numbers.retain(|number| !dead.contains(number));
         }
         self.index.forget(&dead);
+        let used =
+            self.shelves.iter().filter(|shelf| shelf.role != Role::Recorded).flat_map(|shelf| shelf.known.iter().map(|known| known.name));
+        self.names.forget_unused(&used.collect());
         self.moved.retain(|number| !dead.contains(number));
         self.forgotten.extend(dead);
         // Places have moved.

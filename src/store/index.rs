@@ -1,4 +1,4 @@
-//! Names, identities and labels of the series the store knows. In memory only; rebuilt at start.
+//! Identities and labels of the series the store knows. In memory only; rebuilt at start.
 
 use std::collections::HashMap;
 use std::collections::HashSet;
@@ -9,49 +9,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
 use super::role::{Number, Role};
-use crate::model::{Kind, Labels, labels};
-
-/// Names there may be; a damaged key cannot ask for more.
-const MAX_NAMES: usize = 1 << 24;
-
-/// A name with its kind, as families have them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Name {
-    pub(super) name: Arc<str>,
-    pub(super) kind: Kind,
-    pub(super) prom_name: Arc<str>,
-}
-
-/// Names in the order of their first appearance.
-#[derive(Debug, Default)]
-pub(super) struct Names {
-    pub(super) all: Vec<Name>,
-    by_kind: [HashMap<Arc<str>, u32, RandomState>; Kind::ALL.len()],
-}
-
-impl Names {
-    pub(super) fn get(&self, kind: Kind, name: &str) -> Option<u32> {
-        self.by_kind[kind as usize].get(name).copied()
-    }
-
-    /// Leaves out the names before `at` that cannot be read: their series are not known either.
-    pub(super) fn skip_to(&mut self, at: u32) {
-        while (self.all.len() as u32) < at && self.all.len() < MAX_NAMES {
-            self.all.push(Name { name: "".into(), kind: Kind::Counter, prom_name: "".into() });
-        }
-    }
-
-    /// The index of a name, which is added when it is new.
-    pub(super) fn add(&mut self, kind: Kind, name: &str, prom_name: &str) -> u32 {
-        if let Some(at) = self.get(kind, name) {
-            return at;
-        }
-        let (at, name) = (self.all.len() as u32, Arc::<str>::from(name));
-        self.by_kind[kind as usize].insert(name.clone(), at);
-        self.all.push(Name { name, kind, prom_name: prom_name.into() });
-        at
-    }
-}
+use crate::model::{Labels, labels};
 
 /// Ways to find series.
 #[derive(Debug, Default)]
@@ -68,9 +26,10 @@ pub(super) struct Index {
 
 impl Index {
     /// The hash of an identity.
-    pub(super) fn hash<'a>(&self, role: Role, name: u32, tags: impl Iterator<Item = &'a str>) -> u64 {
+    pub(super) fn hash<'a>(&self, role: Role, name: u64, tags: impl Iterator<Item = &'a str>) -> u64 {
         let mut hasher = self.hasher.build_hasher();
-        hasher.write_u64((role as u64) << 32 | u64::from(name));
+        hasher.write_u8(role as u8);
+        hasher.write_u64(name);
         for tag in tags {
             hasher.write(tag.as_bytes());
             hasher.write_u8(0xff);
@@ -122,12 +81,23 @@ impl Index {
         labels
     }
 
-    fn list(&mut self, number: Number, labels: &Labels) {
+    /// Lists a series under its metric.
+    pub(super) fn list(&mut self, number: Number, labels: &Labels) {
         match self.metrics.get_mut(labels.name()) {
             Some(numbers) => numbers.push(number),
             None => {
                 let name = self.text(&Arc::from(labels.name()));
                 self.metrics.insert(name, vec![number]);
+            }
+        }
+    }
+
+    /// Takes series off the list of a metric: they are listed anew under their new labels.
+    pub(super) fn unlist(&mut self, metric: &str, numbers: &HashSet<Number>) {
+        if let Some(listed) = self.metrics.get_mut(metric) {
+            listed.retain(|number| !numbers.contains(number));
+            if listed.is_empty() {
+                self.metrics.remove(metric);
             }
         }
     }

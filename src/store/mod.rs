@@ -3,6 +3,7 @@
 //! [`Store`] is the side that reads and takes windows in, [`Writer`] the one that makes them durable. The
 //! file's format is in `docs/format.md`.
 
+mod at_work;
 mod bytes;
 mod catalog;
 mod chunk;
@@ -15,10 +16,13 @@ mod head;
 mod history;
 mod index;
 mod journal;
+mod names;
+mod pick;
 mod queue;
 mod recall;
 mod record;
 mod replay;
+mod retention;
 mod role;
 mod select;
 mod shelf;
@@ -43,13 +47,15 @@ pub use error::StoreError;
 pub use journal::Note;
 pub use writer::{Committed, Writer};
 
+use at_work::AtWork;
 use head::{Head, WINDOWED};
 use history::Point;
+use retention::Retention;
 use shelf::{Known, Track};
 use take::Taken;
 
 use crate::model::{Kind, Recent, Recorded, TimeRange, Window};
-use crate::telemetry::WINDOWS_STORE_FAILED;
+use crate::telemetry::{STORE_ERRORS, WINDOWS_STORE_FAILED};
 
 /// The reading side, cheap to clone. Implements [`crate::model::Select`].
 #[derive(Clone)]
@@ -57,6 +63,9 @@ pub struct Store(Arc<Shared>);
 
 struct Shared {
     path: PathBuf,
+    /// What a panic at work on the file leaves behind; `None` without a file.
+    mark: Option<Arc<Path>>,
+    set_aside: Option<PathBuf>,
     /// Held for as long as anyone uses the store; `None` without a file.
     _lock: Option<Lock>,
     opener: disk::Opener,
@@ -94,7 +103,7 @@ pub struct Restored {
 pub struct Base {
     /// A counter's running total.
     pub total: f64,
-    /// A gauge's last value.
+    /// The last value of a gauge that has not left: one that returns begins at 0 again.
     pub gauge: Option<f64>,
     /// A timer's running count and sum, in the unit of outputs.
     pub count: f64,
@@ -109,7 +118,8 @@ pub type AlertRows = Vec<((u64, u64), Vec<u8>)>;
 impl Store {
     /// Takes the data directory's lock, opens or creates the file and reads the last hour back.
     ///
-    /// A file that is newer, foreign or damaged is refused and left as it is.
+    /// A file that is newer, foreign or damaged is refused and left as it is. One that the last process died
+    /// in is set aside: see [`Store::set_aside`].
     pub fn open(
         dir: &Path,
         config: &StoreConfig,
@@ -160,6 +170,10 @@ impl Store {
         percentiles: &[f64],
         now_ms: i64,
     ) -> Result<(Store, Writer), StoreError> {
+        let mark = lock.as_ref().map(|_| at_work::mark_of(&path));
+        let set_aside = if lock.is_some() { at_work::set_aside(&path, now_ms)? } else { None };
+        at_work::watch_panics();
+        let _at_work = AtWork::on(&mark);
         let database = disk::open(&path, &opener, now_ms)?;
         let interval = interval.as_millis().max(1) as i64;
         let replayed = replay::replay(&database, interval).map_err(|error| StoreError::database(&path, error))?;
@@ -169,6 +183,8 @@ impl Store {
         tracing::info!(path = %path.display(), series = replayed.head.live(), last_window = replayed.head.last_window, "store opened");
         let shared = Arc::new(Shared {
             path,
+            mark,
+            set_aside,
             _lock: lock,
             opener,
             database: RwLock::new(Some(Arc::new(database))),
@@ -178,9 +194,7 @@ impl Store {
             percentiles: percentiles.to_vec(),
             persist_totals: config.persist_totals,
         });
-        let keep = config.tiers.iter().find(|tier| tier.step == "raw").map_or(Duration::MAX, |tier| tier.keep);
-        let keep = i64::try_from(keep.as_millis()).unwrap_or(i64::MAX / 2);
-        let writer = Writer::new(shared.clone(), keep, config.max_size.0)?;
+        let writer = Writer::new(shared.clone(), Retention::new(config))?;
         Ok((Store(shared), writer))
     }
 
@@ -201,7 +215,7 @@ impl Store {
         let mut live = Vec::new();
         for role in WINDOWED {
             for known in head.shelf(role).known.iter().filter(|known| known.is_live()) {
-                if let (Some(series), Some(name)) = (&known.series, head.names.all.get(known.name as usize)) {
+                if let (Some(series), Some(name)) = (&known.series, head.names.at(known.name)) {
                     let restored = Restored {
                         name: name.name.to_string(),
                         prom_name: name.prom_name.to_string(),
@@ -244,22 +258,26 @@ impl Store {
         match &known.track {
             Track::Sketches(sketched) if self.0.persist_totals => (base.count, base.sum) = (sketched.ever.count, sketched.ever.sum),
             Track::Floats { .. } if kind == Kind::Counter && self.0.persist_totals => base.total = known.value,
-            Track::Floats { .. } if kind == Kind::Gauge => base.gauge = Some(known.value),
+            Track::Floats { .. } if kind == Kind::Gauge && known.is_live() => base.gauge = Some(known.value),
             _ => {}
         }
         base
     }
 
-    /// `(name, kind, Prometheus name)` of every family ever seen, oldest first.
+    /// `(name, kind, Prometheus name)` of every family that still has a series here, oldest first.
     pub fn names(&self) -> Vec<(String, Kind, String)> {
         let head = self.0.head.read();
-        let readable = head.names.all.iter().filter(|name| !name.name.is_empty());
-        readable.map(|name| (name.name.to_string(), name.kind, name.prom_name.to_string())).collect()
+        head.names.iter().map(|(_, name)| (name.name.to_string(), name.kind, name.prom_name.to_string())).collect()
     }
 
     /// Takes a closed window into memory; queries see it at once, the next commit makes it durable.
     pub fn append(&self, window: &Window) {
-        let failed = match self.0.head.write().append(window) {
+        let (taken, homeless) = {
+            let mut head = self.0.head.write();
+            (head.append(window), std::mem::take(&mut head.homeless))
+        };
+        tell_homeless(homeless);
+        let failed = match taken {
             Taken::Queued => return,
             Taken::Lost => "queue_full",
             Taken::Late => "late",
@@ -271,7 +289,12 @@ impl Store {
     /// Takes samples that have labels of their own; visible at once, durable with the next commit. Times of
     /// one series ascend; a sample that does not is dropped and logged.
     pub fn record(&self, at_ms: i64, samples: &[Recorded]) {
-        let (late, queued) = self.0.head.write().record(at_ms, samples);
+        let (late, queued, homeless) = {
+            let mut head = self.0.head.write();
+            let (late, queued) = head.record(at_ms, samples);
+            (late, queued, std::mem::take(&mut head.homeless))
+        };
+        tell_homeless(homeless);
         if late > 0 || !queued {
             tracing::warn!(at = at_ms, late, queued, "the store cannot keep recorded samples");
         }
@@ -320,11 +343,31 @@ impl Store {
             let source = std::io::Error::other("the file is not open");
             return Err(StoreError::Io { path: self.0.path.clone(), source });
         };
+        let _at_work = AtWork::on(&self.0.mark);
         database.begin_read().map_err(|error| failed(error.into())).and_then(|read| look(&read).map_err(failed))
+    }
+
+    /// Where the file is that the last process died in, if it did: it was renamed, and this store began empty.
+    pub fn set_aside(&self) -> Option<&Path> {
+        self.0.set_aside.as_deref()
+    }
+
+    /// Whether counters get `_total` where they lack it, as the page has it. Concerns counters that only ever
+    /// had samples with times of their own; all others come with their names.
+    pub fn suffix_counters(&self, suffix: bool) {
+        self.0.head.write().suffix_counters = suffix;
     }
 
     /// Disk blocks allocated to the file, in bytes.
     pub fn bytes(&self) -> u64 {
         self.0.bytes()
+    }
+}
+
+/// Says that the samples of so many series are not kept.
+fn tell_homeless(series: u64) {
+    if series > 0 {
+        STORE_ERRORS.counter(&[("reason", "no_number")]).increment(series);
+        tracing::error!(series, "the store has no number left for new series; their samples are not kept");
     }
 }

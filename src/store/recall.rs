@@ -39,6 +39,9 @@ pub(super) struct Recall<'a> {
     /// The window's own words about standings.
     told: HashMap<Number, Told, foldhash::fast::RandomState>,
     pub(super) damaged: BTreeSet<i64>,
+    /// Samples that may still be added; reading stops when there is no room.
+    room: usize,
+    pub(super) full: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -55,7 +58,7 @@ struct Told {
 }
 
 impl<'a> Recall<'a> {
-    pub(super) fn new(wanted: &'a [Number], span: Span) -> Recall<'a> {
+    pub(super) fn new(wanted: &'a [Number], span: Span, room: usize) -> Recall<'a> {
         let empty = |number: &Number| match number.role() {
             Some(Role::Sketch) => Line::Points(Vec::new()),
             _ => Line::Floats(Vec::new()),
@@ -67,6 +70,8 @@ impl<'a> Recall<'a> {
             standings: vec![None; wanted.len()],
             told: HashMap::default(),
             damaged: BTreeSet::new(),
+            room,
+            full: false,
         }
     }
 
@@ -75,14 +80,18 @@ impl<'a> Recall<'a> {
         let running = self.wanted.iter().any(|number| matches!(number.role(), Some(Role::Counter | Role::Sketch)));
         // An hour begins with where totals stand.
         let first = if running { partition_of(self.span.start + 1) * PARTITION_MS + 1 } else { self.span.start + 1 };
-        let last = self.span.windows_end.max(self.span.recorded_end);
+        let end_of = |number: &Number| if number.role() == Some(Role::Recorded) { self.span.recorded_end } else { self.span.windows_end };
+        let last = self.wanted.iter().map(end_of).max().unwrap_or(0);
         if first <= last {
             let (mut window, mut broken) = (0, false);
             for row in read.open_table(FRAMES)?.range((first.max(0) as u64, 0)..=(last.max(0) as u64, CLOSING_PARTS - 1))? {
+                if self.full {
+                    break;
+                }
                 let (key, part) = row?;
                 let end = key.value().0 as i64;
                 if std::mem::replace(&mut window, end) != end {
-                    self.told.clear();
+                    self.end_window();
                     broken = false;
                 }
                 let whole =
@@ -136,6 +145,20 @@ impl<'a> Recall<'a> {
         Some(())
     }
 
+    /// Standings that came without a sample count from here on.
+    fn end_window(&mut self) {
+        for (number, told) in self.told.drain() {
+            if let (Ok(at), Some(standing)) = (self.wanted.binary_search(&number), told.standing) {
+                self.standings[at] = Some(standing);
+            }
+        }
+    }
+
+    fn take_room(&mut self) {
+        self.full |= self.room == 0;
+        self.room = self.room.saturating_sub(1);
+    }
+
     fn tell(&mut self, number: Number, tell: impl FnOnce(&mut Told)) {
         if self.wanted.binary_search(&number).is_ok() {
             tell(self.told.entry(number).or_default());
@@ -161,6 +184,7 @@ impl<'a> Recall<'a> {
             // Written twice after a commit of unknown outcome: the first counts.
             if line.last().is_none_or(|&(last, _)| last < end) {
                 line.push((end, Some(value)));
+                self.take_room();
             }
         }
     }
@@ -186,6 +210,7 @@ impl<'a> Recall<'a> {
         self.standings[at] = Some(Standing::Ever(ever.clone()));
         if let (Line::Points(line), true) = (&mut self.lines[at], end > self.span.start) {
             line.push((end, Point::Sample { window: window.map(Arc::new), ever }));
+            self.take_room();
         }
     }
 
@@ -207,7 +232,7 @@ pub(super) fn stamped(read: &ReadTransaction, wanted: &[Number], start: i64, end
         return Ok(Vec::new());
     }
     let mut found = Vec::new();
-    for row in read.open_table(STAMPED)?.range((first.max(0) as u64, 0)..=(last as u64, u32::MAX))? {
+    for row in read.open_table(STAMPED)?.range((first.max(0) as u64, 0)..=(last as u64, u64::MAX))? {
         let (key, value) = row?;
         let (second, number) = key.value();
         if wanted.binary_search(&Number(number)).is_ok() {

@@ -5,7 +5,7 @@ use super::head::Head;
 use super::queue::{OwnTime, Pending};
 use super::role::{Number, Role};
 use super::shelf::{Known, LIVE, Track};
-use crate::model::{Kind, Labels, Recorded, Stamped, Window};
+use crate::model::{Kind, Labels, Recorded, Stamped, Window, labels};
 
 impl Head {
     /// Takes samples with labels of their own; answers how many were too late for their series.
@@ -21,7 +21,10 @@ impl Head {
         let Some(slot) = self.recorded.slot(at) else { return samples.len() };
         let (mut values, mut ends, mut late) = (Vec::new(), Vec::new(), 0);
         for sample in samples {
-            let Some(place) = self.recorded_place(&sample.labels, at) else { continue };
+            let Some(place) = self.recorded_place(&sample.labels, at) else {
+                self.homeless += 1;
+                continue;
+            };
             let shelf = self.shelf_mut(Role::Recorded);
             let sequence = shelf.numbers[place].sequence();
             let taken = match sample.value {
@@ -48,7 +51,7 @@ impl Head {
         values.dedup_by_key(|&mut (id, _)| id);
         ends.sort_unstable();
         ends.dedup();
-        let (ids, values): (Vec<u32>, Vec<f64>) = values.into_iter().unzip();
+        let (ids, values): (Vec<u64>, Vec<f64>) = values.into_iter().unzip();
         frame.ends(Role::Recorded, &ends);
         frame.floats(What::Sample, Role::Recorded, &ids, &values);
         late
@@ -78,9 +81,9 @@ impl Head {
             Some(name) => name,
             None => {
                 let family = window.roster.iter().find(|family| family.kind == series.kind() && *family.name == *series.name());
-                let plain = crate::model::labels::metric_name(series.name());
-                let prom_name = family.map_or(plain.as_str(), |family| &family.prom_name);
-                self.names.add(series.kind(), series.name(), prom_name)
+                let prom_name =
+                    family.map_or_else(|| self.page_name(series.kind(), series.name()).into(), |family| family.prom_name.clone());
+                self.names.add(series.kind(), series.name(), &prom_name)
             }
         };
         let place = match self.find(role, name, series.tags()) {
@@ -89,5 +92,29 @@ impl Head {
         };
         let number = *self.shelf(role).numbers.get(place)?;
         Some(OwnTime { at: stamped.at, number, value: stamped.value })
+    }
+
+    /// The Prometheus name a family would have on the page, where it is not yet.
+    fn page_name(&self, kind: Kind, name: &str) -> String {
+        let mut base = labels::metric_name(name);
+        if base.starts_with("statsd_relay_") {
+            base.insert_str(0, "client_");
+        }
+        if kind == Kind::Counter && self.suffix_counters && !base.ends_with("_total") {
+            base.push_str("_total");
+        }
+        while self.is_of_another_kind(&base, kind) {
+            base.push('_');
+            base.push_str(kind.as_str());
+        }
+        base
+    }
+
+    fn is_of_another_kind(&self, metric: &str, kind: Kind) -> bool {
+        let first = |metric: &str| self.index.metrics.get(metric)?.first().copied();
+        let kind_of = |number: Number| Some(self.names.at(self.get(number)?.name)?.kind).filter(|_| number.role() != Some(Role::Recorded));
+        let of_timer =
+            |suffix: &&str| metric.strip_suffix(*suffix).and_then(first).is_some_and(|number| number.role() == Some(Role::Sketch));
+        first(metric).is_some_and(|number| kind_of(number) != Some(kind)) || ["_sum", "_count", "_bucket"].iter().any(of_timer)
     }
 }

@@ -32,6 +32,7 @@ pub(super) fn replay(database: &Database, interval: i64) -> Result<Replayed, red
         counts: HashMap::default(),
         sums: HashMap::default(),
         standings: HashMap::default(),
+        told: Default::default(),
     };
     let meta = read.open_table(META)?;
     replay.head.last_window = meta.get("last_window")?.map(|end| end.value() as i64);
@@ -39,8 +40,12 @@ pub(super) fn replay(database: &Database, interval: i64) -> Result<Replayed, red
     replay.series(&read)?;
     for role in Role::ALL {
         if let Some(next) = meta.get(next_key(role))? {
-            replay.head.shelf_mut(role).next = next.value() as u32;
+            let shelf = replay.head.shelf_mut(role);
+            shelf.next = shelf.next.max(next.value());
         }
+    }
+    if let Some(next) = meta.get("next_name")? {
+        replay.head.names.next = replay.head.names.next.max(next.value());
     }
     replay.frames(&read)?;
     replay.totals(&read)?;
@@ -60,6 +65,8 @@ struct Replay {
     counts: HashMap<Number, f64, foldhash::fast::RandomState>,
     sums: HashMap<Number, f64, foldhash::fast::RandomState>,
     standings: HashMap<Number, Standing, foldhash::fast::RandomState>,
+    /// By place, of counters and timers: whether it is known where they stand.
+    told: [Vec<bool>; Role::ALL.len()],
 }
 
 /// Where a running total or sketch stands after a window.
@@ -70,28 +77,22 @@ enum Standing {
 
 impl Replay {
     fn names(&mut self, read: &ReadTransaction) -> Result<(), redb::Error> {
-        for row in read.open_table(NAMES)?.range::<u32>(..)? {
+        for row in read.open_table(NAMES)?.range::<u64>(..)? {
             let (at, bytes) = row?;
-            self.head.names.skip_to(at.value());
             match opened(at.value(), bytes.value()).and_then(read_name) {
-                Some((kind, name, prom_name)) => {
-                    self.head.names.add(kind, name, prom_name);
-                }
-                None => {
-                    self.head.names.skip_to(at.value() + 1);
-                    self.damage.push(format!("name {}", at.value()));
-                }
+                Some((kind, name, prom_name)) => self.head.names.restore(at.value(), kind, name, prom_name),
+                None => self.damage.push(format!("name {}", at.value())),
             }
         }
         Ok(())
     }
 
     fn series(&mut self, read: &ReadTransaction) -> Result<(), redb::Error> {
-        for row in read.open_table(SERIES)?.range::<u32>(..)? {
+        for row in read.open_table(SERIES)?.range::<u64>(..)? {
             let (number, bytes) = row?;
             let (key, number) = (number.value(), Number(number.value()));
             let left = if number.role() == Some(Role::Stamped) { 0 } else { LIVE };
-            let admitted = match opened(key, bytes.value()).and_then(|bytes| read_series(number, bytes, &self.head.names.all)) {
+            let admitted = match opened(key, bytes.value()).and_then(|bytes| read_series(number, bytes, &self.head.names)) {
                 Some(SeriesRow::Received { created, name, series }) => self.head.admit_at(number, name, series, created, left).is_some(),
                 Some(SeriesRow::Recorded { created, labels }) => self.admit_recorded(number, &labels, created),
                 None => false,
@@ -109,7 +110,7 @@ impl Replay {
 
     /// Series that left: when, and where they stood.
     fn totals(&mut self, read: &ReadTransaction) -> Result<(), redb::Error> {
-        for row in read.open_table(TOTALS)?.range::<u32>(..)? {
+        for row in read.open_table(TOTALS)?.range::<u64>(..)? {
             let (number, bytes) = row?;
             let number = Number(number.value());
             let total = number.role().and_then(|role| read_total(role, opened(number.0, bytes.value())?));
@@ -133,32 +134,50 @@ impl Replay {
     fn frames(&mut self, read: &ReadTransaction) -> Result<(), redb::Error> {
         let Some(last) = self.head.last_window else { return Ok(()) };
         let from = partition_of(last - WARM_MS).max(0) * PARTITION_MS + 1;
-        let mut window = 0;
+        for (told, shelf) in self.told.iter_mut().zip(&self.head.shelves) {
+            told.resize(shelf.known.len(), false);
+        }
+        let (mut window, mut broken) = (0, false);
         for row in read.open_table(FRAMES)?.range((from as u64, 0)..)? {
             let (key, part) = row?;
             let (end, part_number) = key.value();
             if std::mem::replace(&mut window, end) != end {
-                self.clear();
+                self.end_window();
+                broken = false;
             }
             let closing = part_number >= CLOSING_PARTS;
-            match columns(part.value(), end) {
-                Some(columns) => {
-                    for column in columns {
-                        if self.column(&column, end as i64, closing).is_none() {
-                            self.damage.push(format!("window {end}"));
-                        }
-                    }
-                }
-                None => self.damage.push(format!("window {end}, part {part_number}")),
+            let whole = columns(part.value(), end)
+                .and_then(|columns| columns.iter().try_for_each(|column| self.column(column, end as i64, closing)));
+            if whole.is_none() {
+                broken = true;
+                self.head.damaged.insert(end as i64);
+                self.damage.push(format!("window {end}, part {part_number}"));
+            }
+            if broken {
+                // Whose gains are missing is not known: no total is shown until it is told again.
+                self.told.iter_mut().for_each(|told| told.fill(false));
             }
         }
+        self.end_window();
         Ok(())
     }
 
-    fn clear(&mut self) {
+    /// Standings that came without a sample count from here on.
+    fn end_window(&mut self) {
         self.counts.clear();
         self.sums.clear();
-        self.standings.clear();
+        for (number, standing) in self.standings.drain() {
+            let Some(role) = number.role() else { continue };
+            let shelf = self.head.shelf_mut(role);
+            let Some(place) = shelf.find(number) else { continue };
+            let known = &mut shelf.known[place];
+            match (standing, &mut known.track) {
+                (Standing::Total(total), Track::Floats { .. }) => known.value = total,
+                (Standing::Sketch(ever), Track::Sketches(sketched)) => sketched.ever = *ever,
+                _ => continue,
+            }
+            self.told[role as usize][place] = true;
+        }
     }
 
     fn column(&mut self, column: &Column<'_>, end: i64, closing: bool) -> Option<()> {
@@ -225,12 +244,23 @@ impl Replay {
         if value != 0.0 || role == Role::Gauge || role == Role::Recorded {
             known.touched = end;
         }
-        let value = match (role, standing) {
-            (Role::Counter, Some(Standing::Total(total))) => total,
-            (Role::Counter, _) => total_after(known.value, value),
-            _ => value,
+        if role != Role::Counter {
+            known.push(slot, value);
+            return;
+        }
+        let told = &mut self.told[role as usize][place];
+        let value = match standing {
+            Some(Standing::Total(total)) => {
+                *told = true;
+                total
+            }
+            _ => total_after(known.value, value),
         };
-        known.push(slot, value);
+        // What it goes on from is at least this; it is shown only if it is right.
+        known.value = value;
+        if *told {
+            known.push(slot, value);
+        }
     }
 
     fn sketch(&mut self, number: Number, near: &mut usize, slot: u16, window: Option<ExpHist>, end: i64) {
@@ -248,14 +278,16 @@ impl Replay {
                 Some(Standing::Sketch(ever)) => Some(*ever),
                 _ => None,
             };
-            sketched.restore(slot, standing, window.as_ref(), exact);
+            let told = &mut self.told[Role::Sketch as usize][place];
+            *told |= standing.is_some();
+            sketched.restore(slot, standing, window.as_ref(), exact, *told);
         }
     }
 }
 
 impl Head {
     /// Puts a series that the file knows on its shelf.
-    fn admit_at(&mut self, number: Number, name: u32, series: crate::model::Series, created: i64, left: i64) -> Option<u32> {
+    fn admit_at(&mut self, number: Number, name: u64, series: crate::model::Series, created: i64, left: i64) -> Option<u32> {
         let track = Track::new(number.role()?);
         let known = super::shelf::Known {
             series: Some(series),

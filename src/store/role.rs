@@ -39,19 +39,19 @@ impl Role {
 /// A series' number: its role above, its sequence in that role below. So the series of a role that were
 /// born together are neighbours in every column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct Number(pub(super) u32);
+pub(super) struct Number(pub(super) u64);
 
-const SEQUENCE_BITS: u32 = 28;
+const SEQUENCE_BITS: u32 = 56;
 
 impl Number {
-    pub(super) const fn new(role: Role, sequence: u32) -> Number {
-        Number((role as u32) << SEQUENCE_BITS | sequence & Number::SEQUENCES)
+    pub(super) const fn new(role: Role, sequence: u64) -> Number {
+        Number((role as u64) << SEQUENCE_BITS | sequence & Number::SEQUENCES)
     }
 
-    /// Sequences a role has: more than two births a second over four years.
-    pub(super) const SEQUENCES: u32 = (1 << SEQUENCE_BITS) - 1;
+    /// Sequences a role has, none used twice: a million births a second over two thousand years.
+    pub(super) const SEQUENCES: u64 = (1 << SEQUENCE_BITS) - 1;
 
-    pub(super) const fn sequence(self) -> u32 {
+    pub(super) const fn sequence(self) -> u64 {
         self.0 & Number::SEQUENCES
     }
 

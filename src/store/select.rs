@@ -1,107 +1,47 @@
 //! What PromQL reads: head and file as one.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use redb::{ReadTransaction, ReadableDatabase};
 
+use super::Store;
+use super::at_work::AtWork;
 use super::disk::last_window;
 use super::head::Head;
 use super::history::Point;
+use super::pick::{AT_ONCE, Pick, View};
 use super::recall::{Line, Recall, Span, stamped};
 use super::role::{Number, Role};
-use super::shelf::{Known, Track};
+use super::shelf::Track;
 use super::timeline::Timeline;
-use super::{Shared, Store};
 use crate::model::labels::NAME;
 use crate::model::{Labels, Matcher, Recent, Sample, SampleValue, Select, SelectError, Selected, SeriesSlice, TimeRange};
 
-/// Samples one selection may hold: about 500 MiB.
-const MAX_SAMPLES: usize = 20_000_000;
+/// What one selection may hold.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Budget {
+    pub(super) series: usize,
+    pub(super) samples: usize,
+}
+
+/// As many series as a query may have; samples of about 500 MiB.
+const BUDGET: Budget = Budget { series: 50_000, samples: 20_000_000 };
+/// Times a selection begins again because an hour ended meanwhile.
+const TRIES: usize = 3;
 /// A time no sample has.
 const FAR: i64 = i64::MAX / 2;
 /// How far a summary looks back, and one block more.
 const LOOK_BACK_MS: i64 = 12 * 60_000;
 
-/// How a series is shown.
-#[derive(Clone, Debug)]
-enum View {
-    Floats(Labels),
-    Histogram(Labels),
-    Count(Labels),
-    Sum(Labels),
-    /// One series per quantile.
-    Summary(Vec<(f64, Labels)>),
-}
-
-/// A series that was chosen, with all that is needed once the head is let go.
-struct Pick {
-    number: Number,
-    view: View,
-    created: i64,
-    track: Track,
-}
-
 impl Select for Store {
     fn select(&self, matchers: &[Matcher], range: TimeRange) -> Result<Selected, SelectError> {
-        let shared: &Shared = &self.0;
-        // No sample lies outside, and sums of times stay in bounds.
-        let range = TimeRange { start: range.start.clamp(0, FAR), end: range.end.clamp(0, FAR) };
-        let head = shared.head.read();
-        // Samples with times of their own may lie outside of a life.
-        let own_times = |number: Number| matches!(number.role(), Some(Role::Gauge | Role::Stamped));
-        let picks = head.pick(matchers, &shared.percentiles, |number, known| own_times(number) || known.lived_in(range));
-        if picks.is_empty() {
-            return Ok(Selected::default());
-        }
-        let summary = picks.iter().any(|pick| matches!(pick.view, View::Summary(_)));
-        let start = if summary { (range.start - LOOK_BACK_MS).max(0) } else { range.start };
-        let span = Span {
-            start,
-            windows_end: range.end.min(head.windows.covered_from()),
-            recorded_end: range.end.min(head.recorded.covered_from()),
-        };
-        let (windows, recorded) = (head.windows.clone(), head.recorded.clone());
-        // The view of the file is taken while the head is held: between them nothing is missed or met twice.
-        let disk = shared.database.read().as_ref().map(|database| database.begin_read());
-        let mut wanted: Vec<Number> = picks.iter().map(|pick| pick.number).collect();
-        wanted.sort_unstable();
-        wanted.dedup();
-        let waiting = waiting(&head, &disk, &wanted);
-        drop(head);
-        let mut selected = Selected::default();
-        let mut old = Old::default();
-        match disk {
-            Some(Ok(read)) => {
-                let failed = |error: redb::Error| SelectError::Store(error.to_string());
-                old = Old::read(&read, &wanted, span, range).map_err(failed)?;
-                selected.warnings.extend(old.warning(matchers));
-            }
-            Some(Err(error)) => {
-                selected.warnings.push(format!("the store's file cannot be read: {error}; only the last hours were searched"))
-            }
-            None if start < span.windows_end.max(span.recorded_end) => {
-                selected.warnings.push("the store's file is not open; only the last hours were searched".into());
-            }
-            None => {}
-        }
-        old.add_stamped(waiting);
-        let mut held = 0;
-        for pick in picks {
-            let line = if pick.number.role() == Some(Role::Recorded) { &recorded } else { &windows };
-            pick.show(line, &old, range, shared.interval, &mut selected.series);
-            held += selected.series.last().map_or(0, |slice| slice.samples.len());
-            if held > MAX_SAMPLES {
-                return Err(SelectError::TooManySamples(MAX_SAMPLES));
-            }
-        }
-        merge_twins(&mut selected.series);
-        Ok(selected)
+        self.select_within(BUDGET, matchers, range)
     }
 
     fn label_sets(&self, matchers: &[Matcher], range: TimeRange) -> Result<Vec<Labels>, SelectError> {
         let own_times = |number: Number| number.role() == Some(Role::Stamped);
-        let picks = self.0.head.read().pick(matchers, &self.0.percentiles, |number, known| own_times(number) || known.lived_in(range));
+        let picks = self.pick(matchers, usize::MAX, |number, known| own_times(number) || known.lived_in(range))?;
         let mut sets: Vec<Labels> = Vec::with_capacity(picks.len());
         for pick in picks {
             match pick.view {
@@ -112,6 +52,118 @@ impl Select for Store {
         sets.sort_unstable();
         sets.dedup();
         Ok(sets)
+    }
+}
+
+/// Head and file at one moment: between them nothing is missed or met twice.
+pub(super) struct Moment {
+    windows: Timeline,
+    recorded: Timeline,
+    disk: Option<Result<ReadTransaction, redb::TransactionError>>,
+    waiting: Vec<(Number, i64, f64)>,
+    /// Ends of damaged windows that should be in memory.
+    damaged: BTreeSet<i64>,
+}
+
+impl Moment {
+    /// What of the file is asked for; a summary looks back.
+    fn span(&self, range: TimeRange, summary: bool) -> Span {
+        Span {
+            start: if summary { (range.start - LOOK_BACK_MS).max(0) } else { range.start },
+            windows_end: range.end.min(self.windows.covered_from()),
+            recorded_end: range.end.min(self.recorded.covered_from()),
+        }
+    }
+
+    fn warnings(&self, span: Span) -> Vec<String> {
+        match &self.disk {
+            Some(Err(error)) => vec![format!("the store's file cannot be read: {error}; only the last hours were searched")],
+            None if span.start < span.windows_end.max(span.recorded_end) => {
+                vec!["the store's file is not open; only the last hours were searched".into()]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether the head still holds the hours it held then.
+    fn is_covered_by(&self, head: &Head) -> bool {
+        self.windows.covered_from() == head.windows.covered_from() && self.recorded.covered_from() == head.recorded.covered_from()
+    }
+}
+
+impl Store {
+    pub(super) fn select_within(&self, budget: Budget, matchers: &[Matcher], range: TimeRange) -> Result<Selected, SelectError> {
+        let _at_work = AtWork::on(&self.0.mark);
+        // No sample lies outside, and sums of times stay in bounds.
+        let range = TimeRange { start: range.start.clamp(0, FAR), end: range.end.clamp(0, FAR) };
+        for _ in 0..TRIES {
+            if let Some(selected) = self.try_select(budget, matchers, range)? {
+                return Ok(selected);
+            }
+        }
+        Err(SelectError::Store("hours ended while it was read; try again".into()))
+    }
+
+    /// `None` when the head let go of an hour meanwhile.
+    fn try_select(&self, budget: Budget, matchers: &[Matcher], range: TimeRange) -> Result<Option<Selected>, SelectError> {
+        // Samples with times of their own may lie outside of a life.
+        let own_times = |number: Number| matches!(number.role(), Some(Role::Gauge | Role::Stamped));
+        let picks = self.pick(matchers, budget.series, |number, known| own_times(number) || known.lived_in(range))?;
+        if picks.is_empty() {
+            return Ok(Some(Selected::default()));
+        }
+        let mut wanted: Vec<Number> = picks.iter().map(|pick| pick.number).collect();
+        wanted.sort_unstable();
+        wanted.dedup();
+        let moment = self.moment(&wanted);
+        let span = moment.span(range, picks.iter().any(|pick| matches!(pick.view, View::Summary(_))));
+        let mut selected = Selected { warnings: moment.warnings(span), ..Selected::default() };
+        let old = self.old(&moment, &wanted, span, range, budget)?;
+        selected.warnings.extend(old.warning(matchers));
+        let mut held = 0;
+        let mut picks = picks.into_iter().peekable();
+        while picks.peek().is_some() {
+            let slice: Vec<Pick> = picks.by_ref().take(AT_ONCE).collect();
+            let Some(tracks) = self.tracks(&moment, &slice) else { return Ok(None) };
+            for (pick, track) in slice.into_iter().zip(tracks) {
+                let line = if pick.number.role() == Some(Role::Recorded) { &moment.recorded } else { &moment.windows };
+                let shown = selected.series.len();
+                pick.show(&track, line, &old, range, self.0.interval, &mut selected.series);
+                held += selected.series[shown..].iter().map(|slice| slice.samples.len()).sum::<usize>();
+                if held > budget.samples {
+                    return Err(SelectError::TooManySamples(budget.samples));
+                }
+            }
+        }
+        merge_twins(&mut selected.series);
+        Ok(Some(selected))
+    }
+
+    /// What the file has, and what waits for it.
+    fn old(&self, moment: &Moment, wanted: &[Number], span: Span, range: TimeRange, budget: Budget) -> Result<Old, SelectError> {
+        let mut old = match &moment.disk {
+            Some(Ok(read)) => Old::read(read, wanted, span, range, budget.samples)
+                .map_err(|error| SelectError::Store(error.to_string()))?
+                .ok_or(SelectError::TooManySamples(budget.samples))?,
+            _ => Old::default(),
+        };
+        old.add_stamped(&moment.waiting);
+        old.damaged.extend(moment.damaged.iter().filter(|&&end| range.start < end && end <= range.end));
+        Ok(old)
+    }
+
+    pub(super) fn moment(&self, wanted: &[Number]) -> Moment {
+        let head = self.0.head.read();
+        let disk = self.0.database.read().as_ref().map(|database| database.begin_read());
+        let waiting = waiting(&head, &disk, wanted);
+        Moment { windows: head.windows.clone(), recorded: head.recorded.clone(), disk, waiting, damaged: head.damaged.clone() }
+    }
+
+    /// What is in memory of some picks; `None` when that is no longer what it was at `moment`.
+    pub(super) fn tracks(&self, moment: &Moment, picks: &[Pick]) -> Option<Vec<Track>> {
+        let head = self.0.head.read();
+        let track = |pick: &Pick| head.get(pick.number).map_or_else(|| Track::new(Role::Gauge), |known| known.track.clone());
+        moment.is_covered_by(&head).then(|| picks.iter().map(track).collect())
     }
 }
 
@@ -127,91 +179,29 @@ fn waiting(head: &Head, disk: &Option<Result<ReadTransaction, redb::TransactionE
     all.filter(|own| asked(own.number)).map(|own| (own.number, own.at as i64 * 1_000, own.value)).collect()
 }
 
-impl Head {
-    /// The series the matchers name that `may` have samples.
-    fn pick(&self, matchers: &[Matcher], percentiles: &[f64], may: impl Fn(Number, &Known) -> bool) -> Vec<Pick> {
-        let (names, labels): (Vec<&Matcher>, Vec<&Matcher>) = matchers.iter().partition(|matcher| matcher.name == NAME);
-        let by_quantile = labels.iter().any(|matcher| matcher.name == "quantile");
-        let named = |name: &str| names.iter().all(|matcher| matcher.matches(name));
-        let mut picks = Vec::new();
-        for (metric, numbers) in self.metrics(&names) {
-            let [own, count, sum] = [named(metric), named(&format!("{metric}_count")), named(&format!("{metric}_sum"))];
-            if !(own || count || sum) {
-                continue;
-            }
-            for &number in numbers {
-                let Some(known) = self.get(number).filter(|known| may(number, known)) else { continue };
-                let mut pick = |view: View| picks.push(Pick { number, view, created: known.created, track: known.track.clone() });
-                let fits = |labels_of: &Labels| labels.iter().all(|matcher| matcher.matches(labels_of.get(&matcher.name)));
-                if number.role() != Some(Role::Sketch) {
-                    if own && fits(&known.labels) {
-                        pick(View::Floats(known.labels.clone()));
-                    }
-                    continue;
-                }
-                if own && by_quantile {
-                    let of = |&q: &f64| (q, known.labels.with("quantile", &q.to_string()));
-                    let quantiles: Vec<(f64, Labels)> = percentiles.iter().map(of).filter(|(_, labels)| fits(labels)).collect();
-                    if !quantiles.is_empty() {
-                        pick(View::Summary(quantiles));
-                    }
-                }
-                if !fits(&known.labels) {
-                    continue;
-                }
-                if own && !by_quantile {
-                    pick(View::Histogram(known.labels.clone()));
-                }
-                if count {
-                    pick(View::Count(known.labels.with(NAME, &format!("{metric}_count"))));
-                }
-                if sum {
-                    pick(View::Sum(known.labels.with(NAME, &format!("{metric}_sum"))));
-                }
-            }
-        }
-        picks
-    }
-
-    /// Metric names that can pass: those an equality names, or all.
-    fn metrics<'a>(&'a self, names: &[&'a Matcher]) -> Vec<(&'a str, &'a [Number])> {
-        let exact = names.iter().find(|matcher| matches!(matcher.op, crate::model::MatchOp::Equal) && !matcher.value.is_empty());
-        let Some(exact) = exact else {
-            return self.index.metrics.iter().map(|(name, numbers)| (name.as_ref(), numbers.as_slice())).collect();
-        };
-        let name = exact.value.as_str();
-        let parts = [Some(name), name.strip_suffix("_count"), name.strip_suffix("_sum")];
-        let known = parts.into_iter().flatten().filter_map(|part| Some((part, self.index.metrics.get(part)?.as_slice())));
-        known.collect()
-    }
-}
-
-impl Known {
-    fn lived_in(&self, range: TimeRange) -> bool {
-        self.created < range.end && self.left > range.start
-    }
-}
-
 /// What the file has of the series asked for.
 #[derive(Default)]
 struct Old {
     lines: HashMap<Number, Line, foldhash::fast::RandomState>,
     stamped: HashMap<Number, Vec<(i64, f64)>, foldhash::fast::RandomState>,
-    damaged: Option<(i64, i64)>,
+    damaged: BTreeSet<i64>,
 }
 
 impl Old {
-    fn read(read: &ReadTransaction, wanted: &[Number], span: Span, range: TimeRange) -> Result<Old, redb::Error> {
-        let mut recall = Recall::new(wanted, span);
+    fn read(read: &ReadTransaction, wanted: &[Number], span: Span, range: TimeRange, room: usize) -> Result<Option<Old>, redb::Error> {
+        let mut recall = Recall::new(wanted, span, room);
         let lines = recall.read(read)?;
-        let damaged = recall.damaged.first().copied().zip(recall.damaged.last().copied());
+        if recall.full {
+            return Ok(None);
+        }
+        let damaged = recall.damaged;
         let mut old = Old { lines: wanted.iter().copied().zip(lines).collect(), stamped: HashMap::default(), damaged };
-        old.add_stamped(stamped(read, wanted, range.start, range.end)?);
-        Ok(old)
+        old.add_stamped(&stamped(read, wanted, range.start, range.end)?);
+        Ok(Some(old))
     }
 
-    fn add_stamped(&mut self, samples: Vec<(Number, i64, f64)>) {
-        for (number, at, value) in samples {
+    fn add_stamped(&mut self, samples: &[(Number, i64, f64)]) {
+        for &(number, at, value) in samples {
             let line = self.stamped.entry(number).or_default();
             match line.binary_search_by_key(&at, |&(at, _)| at) {
                 Ok(same) if number.role() == Some(Role::Stamped) => line[same].1 += value,
@@ -222,7 +212,7 @@ impl Old {
     }
 
     fn warning(&self, matchers: &[Matcher]) -> Option<String> {
-        let (first, last) = self.damaged?;
+        let (first, last) = (self.damaged.first()?, self.damaged.last()?);
         let name = matchers.iter().find(|matcher| matcher.name == NAME).map_or("the selection", |matcher| matcher.value.as_str());
         Some(format!("damaged: {name} is not complete between the windows that end at {first} and {last} (unix milliseconds)"))
     }
@@ -230,7 +220,7 @@ impl Old {
 
 impl Pick {
     /// Adds the series this pick shows, unless they have no sample in the range.
-    fn show(self, line: &Timeline, old: &Old, range: TimeRange, interval: i64, out: &mut Vec<SeriesSlice>) {
+    fn show(self, track: &Track, line: &Timeline, old: &Old, range: TimeRange, interval: i64, out: &mut Vec<SeriesSlice>) {
         let inside = |at: i64| range.start < at && at <= range.end;
         let mut give = |labels: Labels, start_time: Option<i64>, samples: Vec<Sample>| {
             if !samples.is_empty() {
@@ -240,24 +230,24 @@ impl Pick {
         let created = Some(self.created);
         match self.view {
             View::Floats(labels) => {
-                let samples = floats(self.number, &self.track, line, old, inside);
+                let samples = floats(self.number, track, line, old, inside);
                 let start_time = created.filter(|_| self.number.role() == Some(Role::Counter));
                 give(labels, start_time, samples);
             }
             View::Histogram(labels) => {
-                let points = points(self.number, &self.track, line, old);
+                let points = points(self.number, track, line, old);
                 give(labels, created, shown(points, inside, |ever| SampleValue::Histogram(ever.clone())));
             }
             View::Count(labels) => {
-                let points = points(self.number, &self.track, line, old);
+                let points = points(self.number, track, line, old);
                 give(labels, created, shown(points, inside, |ever| SampleValue::Float(ever.count)));
             }
             View::Sum(labels) => {
-                let points = points(self.number, &self.track, line, old);
+                let points = points(self.number, track, line, old);
                 give(labels, created, shown(points, inside, |ever| SampleValue::Float(ever.sum)));
             }
             View::Summary(quantiles) => {
-                let points = points(self.number, &self.track, line, old);
+                let points = points(self.number, track, line, old);
                 for (samples, (_, labels)) in summary(points, inside, interval, &quantiles).into_iter().zip(quantiles) {
                     give(labels, None, samples);
                 }

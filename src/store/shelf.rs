@@ -17,7 +17,7 @@ pub(super) struct Known {
     pub(super) series: Option<Series>,
     pub(super) labels: Labels,
     /// Index of its name and kind; meaningless for recorded series.
-    pub(super) name: u32,
+    pub(super) name: u64,
     /// Start of the window of its birth.
     pub(super) created: i64,
     /// End of the last window it received something in.
@@ -143,7 +143,15 @@ impl Sketched {
 
     /// Adds a window as the file has it: what the series stood at after it, where the file says so, what it
     /// received, and the exact count and sum where adding up gives others.
-    pub(super) fn restore(&mut self, slot: u16, standing: Option<ExpHist>, window: Option<&ExpHist>, exact: Option<(f64, f64)>) {
+    /// Where it stands is shown only if that is `known`.
+    pub(super) fn restore(
+        &mut self,
+        slot: u16,
+        standing: Option<ExpHist>,
+        window: Option<&ExpHist>,
+        exact: Option<(f64, f64)>,
+        known: bool,
+    ) {
         let given = standing.is_some();
         match (standing, window) {
             (Some(standing), _) => self.ever = standing,
@@ -153,8 +161,10 @@ impl Sketched {
         if let Some((count, sum)) = exact {
             (self.ever.count, self.ever.sum) = (count, sum);
         }
-        let standing = (given || self.now.is_empty()).then_some(&self.ever);
-        self.now.push(slot, history::Entry { standing, window, exact });
+        if known {
+            let standing = (given || self.now.is_empty()).then_some(&self.ever);
+            self.now.push(slot, history::Entry { standing, window, exact });
+        }
     }
 }
 
@@ -163,7 +173,7 @@ impl Sketched {
 pub(super) struct Shelf {
     pub(super) role: Role,
     /// The sequence the next birth gets.
-    pub(super) next: u32,
+    pub(super) next: u64,
     pub(super) numbers: Vec<Number>,
     /// One per number.
     pub(super) known: Vec<Known>,

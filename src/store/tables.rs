@@ -14,7 +14,7 @@ const NOTES: u64 = 64 << 20;
 pub(super) struct Tables<'a> {
     frames: Table<'a, (u64, u16), &'static [u8]>,
     hours: Table<'a, u64, u64>,
-    pub(super) stamped: Table<'a, (u64, u32), f64>,
+    stamped: Table<'a, (u64, u64), f64>,
     pub(super) events: Table<'a, (u64, u32), &'static [u8]>,
 }
 
@@ -60,6 +60,25 @@ impl<'a> Tables<'a> {
             self.stamped.insert(key, before + own.value)?;
         }
         Ok(())
+    }
+
+    /// Whether there are frames of both partitions before `partition`.
+    pub(super) fn has_hours_before(&self, partition: i64) -> Result<bool, redb::Error> {
+        let Ok(first) = u64::try_from(partition - 2) else { return Ok(false) };
+        Ok(self.hours.get(first)?.is_some() && self.hours.get(first + 1)?.is_some())
+    }
+
+    /// What was said at the close: behind the last window.
+    pub(super) fn put_closing(&mut self, end: i64, parts: &[Vec<u8>]) -> Result<(), redb::Error> {
+        for (part, bytes) in (CLOSING_PARTS..u16::MAX).zip(parts) {
+            self.frames.insert((end.max(0) as u64, part), bytes.as_slice())?;
+        }
+        Ok(())
+    }
+
+    /// Deletes samples with times of their own before `oldest` (unix milliseconds).
+    pub(super) fn forget_stamped(&mut self, oldest: i64) -> Result<(), redb::Error> {
+        Ok(self.stamped.retain_in(..((oldest / 1_000) as u64, 0), |_, _| false)?)
     }
 
     /// Deletes the frames of all partitions before `until`; answers how many windows they held.

@@ -151,12 +151,26 @@ impl Head {
         }
     }
 
+    /// What is said behind the last window: how long each live series has been idle, and where totals stand
+    /// if the frames do not say so.
+    pub(super) fn closing(&self, standings: bool) -> Option<(i64, Vec<Vec<u8>>)> {
+        let end = self.last_window?;
+        let mut frame = FrameWriter::new(end, self.interval as u64);
+        for role in [Role::Counter, Role::Sketch].into_iter().filter(|_| standings) {
+            let shelf = self.shelf(role);
+            let live: Vec<u32> = (0..shelf.known.len() as u32).filter(|&place| shelf.known[place as usize].is_live()).collect();
+            shelf.write_standings(&mut frame, &live, &[]);
+        }
+        self.write_ages(&mut frame);
+        Some((end, frame.finish()))
+    }
+
     /// For how many windows each live series has received nothing.
-    pub(super) fn write_ages(&self, frame: &mut FrameWriter) {
+    fn write_ages(&self, frame: &mut FrameWriter) {
         for role in WINDOWED {
             let shelf = self.shelf(role);
             let live = shelf.numbers.iter().zip(&shelf.known).filter(|(_, known)| known.is_live());
-            let (ids, ages): (Vec<u32>, Vec<f64>) = live.map(|(number, known)| (number.sequence(), f64::from(self.age(known)))).unzip();
+            let (ids, ages): (Vec<u64>, Vec<f64>) = live.map(|(number, known)| (number.sequence(), f64::from(self.age(known)))).unzip();
             frame.floats(What::Age, role, &ids, &ages);
         }
     }
@@ -178,7 +192,7 @@ impl Head {
                 frame.sketches(What::Sample, rows);
                 scratch.sketch.iter_mut().for_each(|sketch| *sketch = None);
             } else {
-                let (ids, values): (Vec<u32>, Vec<f64>) =
+                let (ids, values): (Vec<u64>, Vec<f64>) =
                     here().map(|place| (shelf.numbers[place].sequence(), scratch.value[place])).unzip();
                 frame.floats(What::Sample, role, &ids, &values);
             }
@@ -193,13 +207,13 @@ impl Shelf {
             Track::Sketches(sketched) => &sketched.ever,
             Track::Floats { .. } => &EMPTY,
         };
-        let ids: Vec<u32> = standing.iter().map(id).collect();
+        let ids: Vec<u64> = standing.iter().map(id).collect();
         if self.role == Role::Counter {
             let totals: Vec<f64> = standing.iter().map(|place| self.known[*place as usize].value).collect();
             return frame.floats(What::Standing, self.role, &ids, &totals);
         }
         frame.sketches(What::Standing, standing.iter().map(|place| (id(place), Some(ever(place)))));
-        let ids: Vec<u32> = exact.iter().map(id).collect();
+        let ids: Vec<u64> = exact.iter().map(id).collect();
         let (counts, sums): (Vec<f64>, Vec<f64>) = exact.iter().map(ever).map(|ever| (ever.count, ever.sum)).unzip();
         frame.floats(What::Count, self.role, &ids, &counts);
         frame.floats(What::Sum, self.role, &ids, &sums);
@@ -223,7 +237,7 @@ fn notes(window: &Window) -> Vec<(i64, Vec<u8>)> {
         put(&mut out);
         out
     };
-    let events = window.events.iter().map(|(at, event)| (at * 1_000, written(&|out| put_event(out, event))));
-    let checks = window.checks.iter().map(|(at, check)| (at * 1_000, written(&|out| put_check(out, check))));
+    let events = window.events.iter().map(|(at, event)| (at.saturating_mul(1_000), written(&|out| put_event(out, event))));
+    let checks = window.checks.iter().map(|(at, check)| (at.saturating_mul(1_000), written(&|out| put_check(out, check))));
     events.chain(checks).collect()
 }

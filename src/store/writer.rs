@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use redb::{Database, ReadableDatabase, ReadableTable, WriteTransaction};
 
+use super::at_work::AtWork;
 use super::catalog::{put_name, put_series, put_total, sealed};
-use super::disk::{self, ALERTS, CLOSING_PARTS, EVENTS, FRAMES, META, NAMES, SERIES, TOTALS};
-
-use super::frame::FrameWriter;
+use super::disk::{self, ALERTS, EVENTS, META, NAMES, SERIES, TOTALS};
+use super::names::Name;
 use super::queue::Pending;
 use super::replay::next_key;
+use super::retention::Retention;
 use super::role::{Number, Role};
 use super::tables::Tables;
 use super::timeline::partition_of;
@@ -19,16 +20,15 @@ use crate::telemetry::WINDOWS_COMMITTED;
 /// Writes what was appended. There is one per store.
 pub struct Writer {
     shared: Arc<Shared>,
-    /// Milliseconds the finest tier keeps.
-    keep: i64,
-    max_size: u64,
-    /// Names and sequences that are on disk.
-    saved_names: u32,
-    saved: [u32; Role::ALL.len()],
+    retention: Retention,
+    /// Which file it is, and the last window it is known to have.
+    file: (u64, i64),
+    /// The file is another one than before: everything known is to be written to it.
+    anew: bool,
+    /// Sequences that are on disk.
+    saved: [u64; Role::ALL.len()],
     notes_bytes: u64,
     note_sequence: u32,
-    /// The partition whose retention was last seen to.
-    cleaned: i64,
 }
 
 /// What one commit did.
@@ -45,25 +45,31 @@ pub struct Committed {
 /// What one transaction is to write.
 struct Batch {
     pending: Vec<Arc<Pending>>,
-    names: Vec<(u32, Vec<u8>)>,
+    names: Vec<(u64, Vec<u8>)>,
+    /// The same names' indices and Prometheus names.
+    named: Vec<(u64, Arc<str>)>,
+    forgotten_names: Vec<u64>,
+    next_name: u64,
     series: Vec<(Number, Vec<u8>)>,
-    /// `None` takes the row away: the series is back.
-    totals: Vec<(Number, Option<Vec<u8>>)>,
+    /// When it left, and its row; `None` takes the row away: the series is back.
+    totals: Vec<(Number, i64, Option<Vec<u8>>)>,
     forgotten: Vec<Number>,
-    next: [u32; Role::ALL.len()],
+    next: [u64; Role::ALL.len()],
     alerts: Option<Arc<Alerts>>,
+    /// Where everything stands after the last window, if the file does not know.
+    closing: Option<(i64, Vec<Vec<u8>>)>,
 }
 
 /// The whole set of alert states.
 pub(super) type Alerts = Vec<((u64, u64), Vec<u8>)>;
 
 impl Writer {
-    pub(super) fn new(shared: Arc<Shared>, keep: i64, max_size: u64) -> Result<Writer, StoreError> {
+    pub(super) fn new(shared: Arc<Shared>, retention: Retention) -> Result<Writer, StoreError> {
         let saved = { std::array::from_fn(|role| shared.head.read().shelves[role].next) };
-        let saved_names = shared.head.read().names.all.len() as u32;
-        let mut writer = Writer { shared, keep, max_size, saved_names, saved, notes_bytes: 0, note_sequence: 0, cleaned: i64::MIN };
+        let mut writer = Writer { shared, retention, file: (0, 0), anew: false, saved, notes_bytes: 0, note_sequence: 0 };
         let database = writer.database(0)?;
-        writer.notes_bytes = notes_bytes(&database).map_err(|error| writer.error(error))?;
+        let looked = notes_bytes(&database).and_then(|bytes| Ok((bytes, file_of(&database)?)));
+        (writer.notes_bytes, writer.file) = looked.map_err(|error| writer.error(error))?;
         Ok(writer)
     }
 
@@ -76,6 +82,7 @@ impl Writer {
     /// After an error nothing is lost: what was appended waits, within a bound, and the next call opens the
     /// file anew. A commit that failed may still have happened; then the next call finds it there.
     pub fn commit(&mut self, now_ms: i64) -> Result<Committed, StoreError> {
+        let _at_work = AtWork::on(&self.shared.mark);
         let done = self.database(now_ms).and_then(|database| self.transact(&database, now_ms));
         if done.is_err() {
             // The handle is dead after any failure; the next turn is the next try.
@@ -84,7 +91,7 @@ impl Writer {
         done
     }
 
-    fn database(&self, now_ms: i64) -> Result<Arc<Database>, StoreError> {
+    fn database(&mut self, now_ms: i64) -> Result<Arc<Database>, StoreError> {
         if let Some(database) = self.shared.database.read().as_ref() {
             return Ok(database.clone());
         }
@@ -94,27 +101,42 @@ impl Writer {
             error => error,
         });
         let database = Arc::new(opened?);
+        let (created, last_window) = file_of(&database).map_err(|error| self.error(error))?;
+        if created != self.file.0 || last_window < self.file.1 {
+            self.begin_anew(&database).map_err(|error| self.error(error))?;
+        }
         *self.shared.database.write() = Some(database.clone());
         Ok(database)
     }
 
+    /// The file was deleted or replaced while it was not open: nothing that was saved is known to be in it.
+    fn begin_anew(&mut self, database: &Database) -> Result<(), redb::Error> {
+        tracing::warn!(path = %self.shared.path.display(), "the store's file is another one than before; all that is known is written to it");
+        self.notes_bytes = notes_bytes(database)?;
+        self.anew = true;
+        self.saved = [0; Role::ALL.len()];
+        self.shared.head.write().write_all_anew();
+        Ok(())
+    }
+
     fn transact(&mut self, database: &Database, now_ms: i64) -> Result<Committed, StoreError> {
         let mut committed = Committed::default();
+        let created = file_of(database).map_err(|error| self.error(error))?.0;
         let batch = self.batch();
         let write = disk::begin(database).map_err(|error| self.error(error))?;
-        let oldest = (now_ms - self.keep).max(0);
-        let notes_bytes = self.write(&write, &batch, oldest, &mut committed).map_err(|error| self.error(error))?;
+        let notes_bytes = self.write(&write, &batch, now_ms, &mut committed).map_err(|error| self.error(error))?;
         write.commit().map_err(|error| self.error(error))?;
         WINDOWS_COMMITTED.counter(&[]).increment(committed.windows as u64);
         self.notes_bytes = notes_bytes;
-        self.cleaned = partition_of(oldest);
+        self.file = (created, committed.through);
+        self.anew = false;
         self.settle(&batch);
         Ok(committed)
     }
 
     fn batch(&self) -> Batch {
         let head = self.shared.head.read();
-        let names = head.names.all.iter().enumerate().skip(self.saved_names as usize);
+        let names: Vec<(u64, &Name)> = head.names.unsaved.iter().filter_map(|&index| Some((index, head.names.at(index)?))).collect();
         let mut series = Vec::new();
         for (shelf, &saved) in head.shelves.iter().zip(&self.saved) {
             let first = shelf.numbers.partition_point(|number| number.sequence() < saved);
@@ -127,16 +149,20 @@ impl Writer {
         }
         let totals = head.moved.iter().filter_map(|&number| {
             let known = head.get(number)?;
-            Some((number, (!known.is_live()).then(|| sealed(number.0, put_total(known)))))
+            Some((number, known.left, (!known.is_live()).then(|| sealed(number.0, put_total(known)))))
         });
         Batch {
             pending: head.queue.all(),
-            names: names.map(|(at, name)| (at as u32, sealed(at as u32, put_name(name)))).collect(),
+            names: names.iter().map(|&(index, name)| (index, sealed(index, put_name(name)))).collect(),
+            named: names.iter().map(|(index, name)| (*index, name.prom_name.clone())).collect(),
+            forgotten_names: head.names.forgotten.clone(),
+            next_name: head.names.next,
             series,
             totals: totals.collect(),
             forgotten: head.forgotten.clone(),
             next: std::array::from_fn(|role| head.shelves[role].next),
             alerts: self.shared.alerts.lock().clone(),
+            closing: if self.anew { head.closing(true) } else { None },
         }
     }
 
@@ -144,14 +170,15 @@ impl Writer {
     fn settle(&mut self, batch: &Batch) {
         let mut head = self.shared.head.write();
         head.queue.written(batch.pending.len());
-        // A series that left and came back since has a row to write again.
-        for (number, total) in &batch.totals {
-            if head.get(*number).is_none_or(|known| known.is_live() == total.is_none()) {
+        // A series that moved since has a row to write again.
+        for (number, left, _) in &batch.totals {
+            if head.get(*number).is_none_or(|known| known.left == *left) {
                 head.moved.remove(number);
             }
         }
         head.forgotten.drain(..batch.forgotten.len());
-        self.saved_names += batch.names.len() as u32;
+        head.names.saved(&batch.named);
+        head.names.forgotten.drain(..batch.forgotten_names.len());
         self.saved = batch.next;
         let mut alerts = self.shared.alerts.lock();
         if let (Some(now), Some(written)) = (alerts.as_ref(), &batch.alerts)
@@ -161,8 +188,8 @@ impl Writer {
         }
     }
 
-    /// Writes a batch and deletes what is older than `oldest`; answers the bytes of notes there are then.
-    fn write(&mut self, write: &WriteTransaction, batch: &Batch, oldest: i64, committed: &mut Committed) -> Result<u64, redb::Error> {
+    /// Writes a batch and deletes what is too old; answers the bytes of notes there are then.
+    fn write(&mut self, write: &WriteTransaction, batch: &Batch, now_ms: i64, committed: &mut Committed) -> Result<u64, redb::Error> {
         write_catalog(write, batch)?;
         let mut meta = write.open_table(META)?;
         committed.through = meta.get("last_window")?.map_or(0, |end| end.value() as i64);
@@ -187,8 +214,9 @@ impl Writer {
         }
         meta.insert("last_window", committed.through as u64)?;
         for role in Role::ALL {
-            meta.insert(next_key(role), u64::from(batch.next[role as usize]))?;
+            meta.insert(next_key(role), batch.next[role as usize])?;
         }
+        meta.insert("next_name", batch.next_name)?;
         if let Some(alerts) = &batch.alerts {
             let mut table = write.open_table(ALERTS)?;
             table.retain(|_, _| false)?;
@@ -196,38 +224,29 @@ impl Writer {
                 table.insert(*key, state.as_slice())?;
             }
         }
-        if partition_of(oldest) != self.cleaned {
-            // The hour of the last window stays: it says where every total stands.
-            tables.forget_frames(partition_of(oldest).min(partition_of(committed.through)))?;
-            tables.stamped.retain_in(..((oldest / 1_000) as u64, 0), |_, _| false)?;
+        if let Some((end, parts)) = &batch.closing {
+            tables.put_closing(*end, parts)?;
         }
-        if self.shared.bytes() > self.max_size {
-            committed.dropped = tables.make_room(self.max_size / 5 * 4, partition_of(committed.through))?;
+        let notes_from = self.retention.expire(&mut tables, committed.through, now_ms)?;
+        if self.shared.bytes() > self.retention.max_size {
+            committed.dropped = tables.make_room(self.retention.max_size / 5 * 4, partition_of(committed.through))?;
         }
-        tables.forget_notes(oldest as u64, notes_bytes)
+        tables.forget_notes(notes_from as u64, notes_bytes)
     }
 
     /// Writes what waits and how long each series has been idle, and closes the file.
     pub fn close(mut self, now_ms: i64) -> Result<(), StoreError> {
         self.commit(now_ms)?;
-        let ages = {
+        let _at_work = AtWork::on(&self.shared.mark);
+        let closing = {
             let head = self.shared.head.read();
-            head.last_window.map(|end| {
-                let mut frame = FrameWriter::new(end, head.interval as u64);
-                head.write_ages(&mut frame);
-                (end, frame.finish())
-            })
+            head.closing(head.checkpoint_due)
         };
         let database = self.shared.database.write().take();
-        if let (Some(database), Some((end, parts))) = (database, ages) {
+        if let (Some(database), Some((end, parts))) = (database, closing) {
             let put = || -> Result<(), redb::Error> {
                 let write = disk::begin(&database)?;
-                {
-                    let mut frames = write.open_table(FRAMES)?;
-                    for (part, bytes) in (CLOSING_PARTS..u16::MAX).zip(&parts) {
-                        frames.insert((end as u64, part), bytes.as_slice())?;
-                    }
-                }
+                Tables::open(&write)?.put_closing(end, &parts)?;
                 Ok(write.commit()?)
             };
             put().map_err(|error| self.error(error))?;
@@ -237,10 +256,13 @@ impl Writer {
 }
 
 fn write_catalog(write: &WriteTransaction, batch: &Batch) -> Result<(), redb::Error> {
-    if !batch.names.is_empty() {
+    if !batch.names.is_empty() || !batch.forgotten_names.is_empty() {
         let mut names = write.open_table(NAMES)?;
-        for (at, name) in &batch.names {
-            names.insert(at, name.as_slice())?;
+        for (index, name) in &batch.names {
+            names.insert(index, name.as_slice())?;
+        }
+        for index in &batch.forgotten_names {
+            names.remove(index)?;
         }
     }
     if !batch.series.is_empty() || !batch.forgotten.is_empty() {
@@ -254,7 +276,7 @@ fn write_catalog(write: &WriteTransaction, batch: &Batch) -> Result<(), redb::Er
     }
     if !batch.totals.is_empty() || !batch.forgotten.is_empty() {
         let mut totals = write.open_table(TOTALS)?;
-        for (number, total) in &batch.totals {
+        for (number, _, total) in &batch.totals {
             match total {
                 Some(total) => totals.insert(number.0, total.as_slice())?,
                 None => totals.remove(number.0)?,
@@ -267,10 +289,49 @@ fn write_catalog(write: &WriteTransaction, batch: &Batch) -> Result<(), redb::Er
     Ok(())
 }
 
+/// When the file was created, and the last window it has; unix milliseconds.
+fn file_of(database: &Database) -> Result<(u64, i64), redb::Error> {
+    let meta = database.begin_read()?.open_table(META)?;
+    let value = |key: &str| Ok::<u64, redb::Error>(meta.get(key)?.map_or(0, |value| value.value()));
+    Ok((value("created")?, value("last_window")? as i64))
+}
+
 fn notes_bytes(database: &Database) -> Result<u64, redb::Error> {
     let mut bytes = 0;
     for row in database.begin_read()?.open_table(EVENTS)?.range::<(u64, u32)>(..)? {
         bytes += row?.1.value().len() as u64;
     }
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{START, STEP, counter, family, open, series, window};
+    use super::*;
+    use crate::model::Kind;
+
+    #[test]
+    fn a_series_that_left_twice_during_a_commit_keeps_its_later_total() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let (store, mut writer) = open(dir.path());
+        let hits = family(vec![series(0, Kind::Counter, "hits", &[])]);
+        store.append(&window(START + STEP, vec![(hits.clone(), counter(5.0, 5.0))]));
+        store.append(&window(START + 2 * STEP, Vec::new()));
+        let batch = writer.batch();
+        store.append(&window(START + 3 * STEP, vec![(hits, counter(1.0, 6.0))]));
+        store.append(&window(START + 4 * STEP, Vec::new()));
+        let database = writer.database(START).unwrap();
+        let write = disk::begin(&database).unwrap();
+        writer.write(&write, &batch, START, &mut Committed::default()).unwrap();
+        write.commit().unwrap();
+        writer.settle(&batch);
+        drop(database);
+        writer.commit(START).unwrap();
+        // Far enough on that only the row says where it stood.
+        store.append(&window(START + 9_000 * STEP, Vec::new()));
+        writer.commit(START).unwrap();
+        drop((store, writer));
+        let (store, _writer) = open(dir.path());
+        assert_eq!(store.base(Kind::Counter, "hits", &mut std::iter::empty()).unwrap().total, 6.0);
+    }
 }

@@ -1,0 +1,117 @@
+//! What selections answer.
+
+use super::*;
+
+#[test]
+fn old_hours_are_answered_from_the_file_as_they_were_from_memory() {
+    let dir = TempDir::new().unwrap();
+    let (store, mut writer) = open(dir.path());
+    let hits = family(vec![series(0, Kind::Counter, "hits", &[])]);
+    let wait = family(vec![series(1, Kind::Timer, "wait", &["q:a"])]);
+    let mut seen: Vec<Vec<SeriesText>> = Vec::new();
+    let names = ["hits", "wait", "wait_count", "wait_sum"];
+    let hour = |hour: i64| (START + hour * 3_600_000, START + (hour + 1) * 3_600_000);
+    let (mut total, mut count, mut sum) = (0.0, 0.0, 0.0);
+    for n in 1..=4 * 360 {
+        let end = START + n * STEP;
+        total += 3.0;
+        let received = (n % 7 != 0).then(|| sketches(&[n as f64, 0.25])).flatten();
+        if let Some(received) = &received {
+            (count, sum) = (count + received.exp.count, sum + received.exp.sum * 1.000_000_000_000_001);
+        }
+        store.append(&window(end, vec![(hits.clone(), counter(3.0, total)), (wait.clone(), timer(received, count, sum))]));
+        writer.commit(end).unwrap();
+        if n % 360 == 0 {
+            let (start, end) = hour(n / 360 - 1);
+            let mut found: Vec<SeriesText> = names.iter().flat_map(|name| select(&store, &[("__name__", name)], start, end)).collect();
+            found.extend(select(&store, &[("__name__", "wait"), ("quantile", "~.*")], start, end));
+            seen.push(found);
+        }
+    }
+    drop((store, writer));
+    let (store, _writer) = open(dir.path());
+    for (n, before) in seen.iter().enumerate() {
+        let (start, end) = hour(n as i64);
+        let mut found: Vec<SeriesText> = names.iter().flat_map(|name| select(&store, &[("__name__", name)], start, end)).collect();
+        found.extend(select(&store, &[("__name__", "wait"), ("quantile", "~.*")], start, end));
+        assert_eq!(&found, before, "hour {n}");
+        assert_eq!(found.len(), 6);
+        assert!(found.iter().all(|(_, samples)| samples.len() == 360));
+    }
+    let recent = store.recent(Kind::Timer, "wait", &mut ["q:a"].into_iter()).unwrap();
+    assert!(recent.merged(hour(3).1 - STEP).count > 80.0);
+}
+
+#[test]
+fn a_timer_is_a_histogram_a_count_a_sum_and_a_summary() {
+    let dir = TempDir::new().unwrap();
+    let (store, _writer) = open(dir.path());
+    let wait = family(vec![series(0, Kind::Timer, "wait", &[])]);
+    store.append(&window(START + STEP, vec![(wait.clone(), timer(sketches(&[1.0, 2.0, 4.0]), 3.0, 7.0))]));
+    store.append(&window(START + 2 * STEP, vec![(wait, timer(None, 3.0, 7.0))]));
+    let (start, end) = (START, START + 2 * STEP);
+    let at = |value: f64| vec![(START + STEP, value), (end, value)];
+    assert_eq!(select(&store, &[("__name__", "wait_count")], start, end), [("wait_count".to_string(), at(3.0))]);
+    assert_eq!(select(&store, &[("__name__", "wait_sum")], start, end), [("wait_sum".to_string(), at(7.0))]);
+    let summary = select(&store, &[("__name__", "wait"), ("quantile", "0.5")], start, end);
+    assert_eq!(summary.len(), 1);
+    assert_eq!(summary[0].0, r#"wait{quantile="0.5"}"#);
+    assert!((summary[0].1[1].1 - 2.0).abs() < 0.03);
+    assert_eq!(select(&store, &[("__name__", "wait_bucket")], start, end), []);
+    let native = store.select(&matchers(&[("__name__", "wait")]), TimeRange { start, end }).unwrap();
+    assert_eq!(native.series[0].start_time, Some(START));
+    assert!(matches!(&native.series[0].samples[0].value, SampleValue::Histogram(ever) if ever.count == 3.0 && ever.sum == 7.0));
+    assert_eq!(store.label_sets(&matchers(&[("__name__", "~wait.*")]), TimeRange { start, end }).unwrap().len(), 3);
+}
+
+#[test]
+fn a_selection_has_a_budget_of_series_and_samples() {
+    let dir = TempDir::new().unwrap();
+    let (store, mut writer) = open(dir.path());
+    let heat = family((0..3).map(|slot| series(slot, Kind::Gauge, "heat", &[&format!("n:{slot}")])).collect());
+    let wait = family(vec![series(3, Kind::Timer, "wait", &[])]);
+    for n in 1..=3 * 360 {
+        let values = Column::Gauge { value: vec![1.0; 3], age: vec![0; 3] };
+        store.append(&window(START + n * STEP, vec![(heat.clone(), values), (wait.clone(), timer(None, 0.0, 0.0))]));
+    }
+    writer.commit(START).unwrap();
+    let within = |series: usize, samples: usize, name: &str, hours: std::ops::Range<i64>| {
+        let range = TimeRange { start: START + hours.start * 3_600_000, end: START + hours.end * 3_600_000 };
+        let selected = store.select_within(select::Budget { series, samples }, &matchers(&[("__name__", name)]), range);
+        selected.map(|selected| selected.series.len()).map_err(|error| error.to_string())
+    };
+    let series = |most: usize| Err(format!("the query needs more than {most} series; narrow its matchers"));
+    let samples = |most: usize| Err(format!("the query needs more than {most} samples; shorten its range or narrow its matchers"));
+    assert_eq!(within(3, 1_080, "heat", 2..3), Ok(3));
+    assert_eq!(within(2, 1_080, "heat", 2..3), series(2));
+    assert_eq!(within(3, 1_079, "heat", 2..3), samples(1_079), "from memory");
+    assert_eq!(within(3, 1_080, "heat", 0..1), Ok(3));
+    assert_eq!(within(3, 1_079, "heat", 0..1), samples(1_079), "from the file");
+    assert_eq!(within(2, 720, "~wait_.*", 0..1), Ok(2));
+    assert_eq!(within(1, 720, "~wait_.*", 0..1), series(1));
+}
+
+#[test]
+fn all_of_too_many_series_is_refused_and_their_labels_are_not() {
+    let (store, _writer) = Store::in_memory(Duration::from_millis(STEP as u64), &[], START).unwrap();
+    let heat = family((0..50_001).map(|slot| series(slot, Kind::Gauge, "heat", &[&format!("n:{slot}")])).collect());
+    store.append(&window(START + STEP, vec![(heat, Column::Gauge { value: vec![1.0; 50_001], age: vec![0; 50_001] })]));
+    let range = TimeRange { start: START, end: START + STEP };
+    let refused = store.select(&matchers(&[("__name__", "~.+")]), range);
+    assert!(matches!(refused, Err(crate::model::SelectError::TooManySeries(50_000))));
+    assert_eq!(store.label_sets(&matchers(&[("__name__", "~.+")]), range).unwrap().len(), 50_001);
+}
+
+#[test]
+fn a_selection_sees_that_an_hour_ended_meanwhile() {
+    let (store, _writer) = Store::in_memory(Duration::from_millis(STEP as u64), &[], START).unwrap();
+    let heat = family(vec![series(0, Kind::Gauge, "heat", &[])]);
+    let append = |at: i64| store.append(&window(at, vec![(heat.clone(), gauge(1.0))]));
+    append(START + STEP);
+    append(START + 3_600_000 + STEP);
+    let moment = store.moment(&[]);
+    append(START + 3_600_000 + 2 * STEP);
+    assert!(store.tracks(&moment, &[]).is_some());
+    append(START + 2 * 3_600_000 + STEP);
+    assert!(store.tracks(&moment, &[]).is_none());
+}
