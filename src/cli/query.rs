@@ -139,12 +139,20 @@ impl ServerArgs {
         if body["status"] != "success" {
             return Ok(refused(&body));
         }
-        for note in items(&body["warnings"]).chain(items(&body["infos"])) {
+        // The names of StatsD counters seldom end as Prometheus would have them: that remark tells nobody anything here.
+        let remark = |note: &&Value| !text(note).contains("metric might not be a counter");
+        for note in items(&body["warnings"]).chain(items(&body["infos"]).filter(remark)) {
             eprintln!("{}", text(note));
         }
         match self.output {
             Output::Json => print(&reply.body)?,
-            Output::Text => print(&lines(&body["data"]).join("\n"))?,
+            Output::Text => {
+                let lines = lines(&body["data"]);
+                if lines.is_empty() {
+                    eprintln!("nothing found");
+                }
+                print(&lines.join("\n"))?;
+            }
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -181,7 +189,11 @@ fn parse(reply: &Reply) -> anyhow::Result<Value> {
 }
 
 fn refused(body: &Value) -> ExitCode {
-    eprintln!("error: {}: {}", text(&body["errorType"]), text(&body["error"]));
+    let error = text(&body["error"]);
+    eprintln!("error: {}: {error}", text(&body["errorType"]));
+    if error.contains("unexpected character: '.'") {
+        eprintln!("dots of StatsD names are underscores here: demo.temperature is demo_temperature");
+    }
     ExitCode::FAILURE
 }
 

@@ -1,6 +1,6 @@
 //! Looks at groups when it is time, sends what is due, and takes the outcomes back. One task owns it all.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -32,6 +32,8 @@ pub struct NotifyHandle {
 pub(super) struct Inbox {
     /// The newest offer; an older one that was not yet taken is out of date.
     offered: Mutex<Option<Vec<Alert>>>,
+    /// Receivers whose last attempt failed, with the reason.
+    failing: Mutex<BTreeMap<String, String>>,
     bell: Bell,
     closing: AtomicBool,
 }
@@ -46,6 +48,11 @@ impl NotifyHandle {
             *inbox.offered.lock() = Some(alerts);
             inbox.bell.notify_one();
         }
+    }
+
+    /// Receivers whose last attempt failed, each with the reason.
+    pub fn failing(&self) -> BTreeMap<String, String> {
+        self.groups.as_ref().map_or_else(BTreeMap::new, |(inbox, _)| inbox.failing.lock().clone())
     }
 
     /// Sends what is due, lets attempts end, and stops. False when `deadline` came first.
@@ -80,7 +87,7 @@ struct Driver<N> {
 
 /// Starts the task. `targets` are those of `groups`, in the same order.
 pub(super) fn start<N: Notify>(groups: Groups, targets: Vec<N>, clock: Clock, tasks: &mut JoinSet<()>) -> NotifyHandle {
-    let inbox = Arc::new(Inbox { offered: Mutex::new(None), bell: Bell::new(), closing: AtomicBool::new(false) });
+    let inbox = Arc::new(Inbox { offered: Mutex::new(None), failing: Mutex::default(), bell: Bell::new(), closing: AtomicBool::new(false) });
     let (stopped, watched) = watch::channel(false);
     let handle = NotifyHandle { groups: Some((Arc::clone(&inbox), watched)), pulse: None };
     let driver = Driver { groups, targets, clock, inbox, attempts: JoinSet::new(), waiting: VecDeque::new() };
@@ -138,6 +145,10 @@ impl<N: Notify> Driver<N> {
 
     fn ended(&mut self, attempt: Attempt) {
         let Attempt { key, target, receiver, result } = attempt;
+        match &result {
+            Ok(()) => self.inbox.failing.lock().remove(&receiver),
+            Err(error) => self.inbox.failing.lock().insert(receiver.clone(), error.to_string()),
+        };
         let outcome = match result {
             Ok(()) => Outcome::Delivered,
             Err(NotifyError::Refused(why)) => {

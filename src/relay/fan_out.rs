@@ -1,5 +1,6 @@
 //! What happens to a closed window: memory, rules, disk, then everybody else.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use parking_lot::RwLock;
 use super::commits::Commits;
 use crate::alert::{Engine, Evaluation, GroupStatus};
 use crate::clock::Clock;
-use crate::model::Window;
+use crate::model::{Alert, AlertState, Labels, Window};
 use crate::notify::NotifyHandle;
 use crate::sink::{SinkHandle, SinkState};
 use crate::store::{AlertRows, Store};
@@ -30,6 +31,8 @@ pub(super) struct FanOut {
     pub(super) notify: NotifyHandle,
     pub(super) health: Arc<Health>,
     pub(super) clock: Clock,
+    /// What fired at the last window.
+    pub(super) firing: BTreeSet<Labels>,
 }
 
 impl FanOut {
@@ -41,7 +44,9 @@ impl FanOut {
             let evaluation = self.engine.evaluate(window.end, &self.store, &mut |at, samples| self.store.record(at, &samples));
             *self.rules.write() = self.engine.status();
             self.tell_rules(&evaluation);
+            self.tell_alerts(&evaluation.alerts);
             self.notify.offer(evaluation.alerts);
+            self.tell_receivers();
             self.store.save_alerts(saved(&self.engine));
             self.commits.ask();
             self.commits.wait(COMMIT_PATIENCE.saturating_sub(self.clock.instant() - cut));
@@ -51,6 +56,26 @@ impl FanOut {
             }
             self.page.show(window);
         }
+    }
+
+    /// Logs what began and what ended to fire.
+    fn tell_alerts(&mut self, alerts: &[Alert]) {
+        let firing: BTreeSet<Labels> =
+            alerts.iter().filter(|alert| alert.state == AlertState::Firing).map(|alert| alert.labels.clone()).collect();
+        for labels in firing.difference(&self.firing) {
+            tracing::warn!("alert fires: {labels}");
+        }
+        for labels in self.firing.difference(&firing) {
+            tracing::info!("alert is over: {labels}");
+        }
+        self.firing = firing;
+    }
+
+    fn tell_receivers(&self) {
+        let failing = self.notify.failing();
+        let reasons: Vec<String> = failing.iter().map(|(receiver, why)| format!("{receiver}: {why}")).collect();
+        let state = if reasons.is_empty() { State::Ok } else { State::Degraded };
+        self.health.set("notify", state, reasons.join("; "));
     }
 
     fn tell_rules(&self, evaluation: &Evaluation) {

@@ -1,6 +1,7 @@
 //! Builds the parts from the far end of the line to its beginning, except that sockets are bound first and
 //! read before the store is open.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -186,6 +187,7 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
         notify: notify.clone(),
         health: health.clone(),
         clock: clock.clone(),
+        firing: BTreeSet::new(),
     };
     let fan_out = spawn("fan-out", move || fan_out.run())?;
     let cutting = spawn("cut", move || cutting.run())?;
