@@ -51,7 +51,7 @@ fn line(context: usize, random: &mut fastrand::Rng) -> String {
 
 fn core() -> (Producer, Cutter) {
     let limits = LimitsConfig { series: 2_000_000, series_per_metric: 2_000_000, ..LimitsConfig::default() };
-    let (aggregator, inbox) = Aggregator::new(limits);
+    let (aggregator, inbox) = Aggregator::new(limits, Arc::default());
     let producer = Producer::new(aggregator.clone(), Arc::new(Published::new("bench")), Options::default(), Clock::system());
     let cutter = cutter(aggregator, inbox);
     (producer, cutter)
@@ -86,7 +86,7 @@ fn ingest(criterion: &mut Criterion) {
         let mut end = 0;
         let mut cut = || {
             end += 10_000;
-            cutter.cut(end, Vec::new(), &mut |_| None)
+            cutter.cut(end, Duration::from_secs(10), Vec::new(), &mut |_| None)
         };
         send(&producer, &datagrams);
         cut();
@@ -121,7 +121,7 @@ fn cut(criterion: &mut Criterion) {
                     fill(&mut cutter);
                     end += 10_000;
                     let began = Clock::system().instant();
-                    let window = cutter.cut(end, Vec::new(), &mut |_| None);
+                    let window = cutter.cut(end, Duration::from_secs(10), Vec::new(), &mut |_| None);
                     took += began.elapsed();
                     drop(window);
                 }

@@ -27,7 +27,7 @@ fn family(slot: &mut u32, kind: Kind, name: &str, rows: usize) -> Arc<Family> {
         series.extend(Series::new(*slot, spelling, name, &tags));
         *slot += 1;
     }
-    Arc::new(Family { name: name.into(), prom_name: name.into(), kind, series })
+    Arc::new(Family { name: name.into(), prom_name: name.into(), kind, help: None, series })
 }
 
 /// Half counters, a quarter gauges, the rest timers of which one in ten receives something.

@@ -3,12 +3,13 @@
 //! A metric travels in one direction, through named functions, with no wiring at run time:
 //!
 //! ```text
-//!  datagram                               receive thread, runs to completion
-//!    |  listen::udp                       recvmmsg: a batch and its ticket
-//!    v  ingest::Batch::datagram
+//!  datagram, or a stream's frame or lines  receive thread, or a task; runs to completion
+//!    |  listen::{datagram, stream}        a batch and its ticket
+//!    v  ingest::Batch
 //!    |  parse::each                       bytes -> Metric<'_> | Event | Check, borrowed
 //!    v  aggregate::Lane::record           this thread's table: raw identity -> value of the open window
-//!    |  on a miss only                    aggregate::Registry::resolve: the sharded map of identities, limits
+//!    |  on a miss only                    shape::Shaping::apply; aggregate::Registry::resolve: the sharded map of
+//!    |                                    identities, limits
 //!  --+------------------- the clock passes a multiple of the interval -------------------
 //!    v  Lane::turn                        the lane hands over what it gained
 //!    |  aggregate::Cutter::cut            adds it to the standings -> Arc<model::Window>
@@ -28,6 +29,7 @@
 //! |---|---|
 //! | [`model`] | series, windows, sketches, labels: the nouns |
 //! | [`parse`] | the wire: five dialects, events, service checks |
+//! | [`shape`] | names and tags as the configuration wants them: mapping files, filters |
 //! | [`aggregate`], [`ingest`] | the hot core, and the one way into it |
 //! | [`listen`] | sockets, and what the kernel dropped at them |
 //! | [`store`] | one redb file and a head in memory |
@@ -35,6 +37,7 @@
 //! | [`alert`], [`notify`] | rules on closed windows, and who hears of them |
 //! | [`encode`], [`sink`] | windows to bytes, and out of the house |
 //! | [`web`] | scrape page, Prometheus API, health |
+//! | [`yaml`] | files of other programs, with the place of every key |
 //! | [`config`], [`relay`], [`cli`] | the file, the assembly, the command line |
 //!
 //! A part uses only parts of lower rank; `tests/layers.rs` has the table and fails when an arrow points up.
@@ -63,3 +66,4 @@ pub mod sink;
 pub mod store;
 pub mod telemetry;
 pub mod web;
+pub mod yaml;

@@ -110,10 +110,13 @@ self_metrics! {
     BUILD_INFO = Gauge "statsd_relay_build_info", "Version of the relay; always 1.";
     START_TIME = Gauge "statsd_relay_start_time_seconds", "When the process started, unix seconds.";
     DATAGRAMS_RECEIVED = Counter "statsd_relay_datagrams_received_total", "Datagrams (or stream frames) read from sockets.";
-    DATAGRAMS_PARSED = Counter "statsd_relay_datagrams_parsed_total", "Datagrams whose lines were all read: received less empty and truncated.";
+    DATAGRAMS_PARSED = Counter "statsd_relay_datagrams_parsed_total", "Datagrams whose lines were all read: received less empty, truncated and denied.";
     DATAGRAMS_EMPTY = Counter "statsd_relay_datagrams_empty_total", "Datagrams of zero bytes.";
     DATAGRAMS_TRUNCATED = Counter "statsd_relay_datagrams_truncated_total", "Datagrams the kernel cut; their complete lines were kept.";
     DATAGRAMS_DENIED = Counter "statsd_relay_datagrams_denied_total", "Datagrams refused before parsing, by reason.";
+    CONNECTIONS = Gauge "statsd_relay_connections", "Open connections of a stream listener.";
+    CONNECTIONS_REFUSED = Counter "statsd_relay_connections_refused_total", "Connections closed before anything was read, by reason.";
+    CONNECTIONS_CLOSED = Counter "statsd_relay_connections_closed_total", "Connections that the relay closed, or that broke, by reason.";
     BYTES_RECEIVED = Counter "statsd_relay_bytes_received_total", "Payload bytes read from sockets.";
     DATAGRAMS_KERNEL_DROPPED = Counter "statsd_relay_datagrams_kernel_dropped_total", "Datagrams lost in the socket's receive buffer, in the kernel's unit.";
     RECEIVE_BUFFER = Gauge "statsd_relay_receive_buffer_bytes", "Receive buffer granted by the kernel, as it counts it.";
@@ -121,12 +124,14 @@ self_metrics! {
     LINES_ACCEPTED = Counter "statsd_relay_lines_accepted_total", "Lines that became samples, events or checks.";
     LINES_REJECTED = Counter "statsd_relay_lines_rejected_total", "Lines refused by the parser, by reason.";
     LINES_SHED = Counter "statsd_relay_lines_shed_total", "Well-formed lines dropped by a filter, a mapping or a limit.";
+    FILTER_HITS = Counter "statsd_relay_filter_hits_total", "By filter: lines that it dropped, or spellings of new series that it changed.";
+    MAPPING_HITS = Counter "statsd_relay_mapping_hits_total", "By rule of the mapping file: lines that it dropped, or spellings of new series that it named.";
+    MAPPING_UNMAPPED = Counter "statsd_relay_mapping_unmapped_total", "Spellings of new series that no rule of the mapping file names; each line of them where shape.unmapped drops them.";
     LINES_TOLERATED = Counter "statsd_relay_lines_tolerated_total", "Lines accepted with a blemish, by kind.";
     SAMPLES = Counter "statsd_relay_samples_total", "Values recorded, by type.";
     SAMPLES_STAMPED = Counter "statsd_relay_samples_stamped_total", "Values with a time of their own, which bypass aggregation.";
     EVENTS = Counter "statsd_relay_events_total", "Events accepted, by alert type.";
     SERVICE_CHECKS = Counter "statsd_relay_service_checks_total", "Service checks accepted, by status.";
-    CHECK_STATUS = Gauge "statsd_relay_check_status", "Last status of a configured check: 0 ok, 1 warning, 2 critical, 3 unknown.";
     SERVICE_CHECK_STATUS = Gauge "statsd_relay_service_check_status", "Last status that clients reported of a service check: 0 ok, 1 warning, 2 critical, 3 unknown.";
     SERVICE_CHECKS_UNKEPT = Counter "statsd_relay_service_checks_unkept_total", "Service checks whose status is not shown, since there are too many or its labels are too long.";
     DEGRADED = Gauge "statsd_relay_degraded", "1 while the part is in trouble.";
@@ -269,7 +274,10 @@ impl Telemetry {
             }
         }
         for family in &mut families {
-            family.lines.sort_unstable();
+            // A histogram's buckets ascend as they come; sorted as text they would not.
+            if family.kind != "histogram" {
+                family.lines.sort_unstable();
+            }
         }
         families.sort_by(|a, b| a.name.cmp(&b.name));
         families

@@ -18,14 +18,16 @@ const fn part(name: &'static str, rank: u8, peers: &'static [&'static str]) -> P
     Part { name, rank, peers }
 }
 
-const PARTS: [Part; 21] = [
+const PARTS: [Part; 22] = [
     part("model", 0, &[]),
     part("clock", 0, &["model"]),
     part("telemetry", 0, &["model", "clock"]),
+    part("yaml", 0, &[]),
     part("parse", 1, &[]),
-    part("shape", 1, &[]),
-    // A lane records the borrowed line as it was parsed, and counts by the parser's closed lists.
-    part("aggregate", 1, &["parse"]),
+    // An identity is shaped as the parser found it.
+    part("shape", 1, &["parse"]),
+    // A lane records the borrowed line as it was parsed, and counts by the parser's closed lists; a new spelling is shaped.
+    part("aggregate", 1, &["parse", "shape"]),
     part("encode", 1, &[]),
     part("query", 1, &[]),
     part("ingest", 2, &[]),
@@ -44,7 +46,7 @@ const PARTS: [Part; 21] = [
 ];
 
 /// Parts that are functions of their arguments: what they would need the world for is passed in.
-const PURE: [&str; 8] = ["model", "parse", "shape", "aggregate", "encode", "query", "ingest", "alert"];
+const PURE: [&str; 9] = ["model", "yaml", "parse", "shape", "aggregate", "encode", "query", "ingest", "alert"];
 
 /// What a pure part does not name.
 const WORLD: [&str; 9] = [
@@ -71,8 +73,8 @@ const CONFINED: [(&str, &[&str]); 17] = [
     ("hyper_rustls", &["net"]),
     ("rustls", &["net"]),
     ("serde_yaml", &["config"]),
-    // Rule files are read with the place of every key.
-    ("saphyr_parser", &["config", "alert"]),
+    // Rule and mapping files are read with the place of every key.
+    ("saphyr_parser", &["config", "yaml"]),
     ("anyhow", &["cli", "relay", "main"]),
     ("clap", &["cli"]),
     ("metrics_exporter_prometheus", &["telemetry"]),

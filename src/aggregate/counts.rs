@@ -5,6 +5,7 @@ use metrics::Counter;
 use super::Limit;
 use crate::model::{AlertType, CheckStatus, Kind};
 use crate::parse::{ParseError, Tolerated, ToleratedSet};
+use crate::shape::DropReason;
 use crate::telemetry;
 
 /// Plain counts of one lane since they were last published.
@@ -14,9 +15,12 @@ pub struct Counts {
     pub bytes: u64,
     pub empty: u64,
     pub truncated: u64,
+    /// Of a sender that may not send.
+    pub denied: u64,
     pub accepted: u64,
     pub rejected: [u64; ParseError::ALL.len()],
     pub shed: [u64; Limit::ALL.len()],
+    pub dropped: [u64; DropReason::ALL.len()],
     pub limited: [u64; Limit::ALL.len()],
     pub tolerated: [u64; Tolerated::ALL.len()],
     pub samples: [u64; Kind::ALL.len()],
@@ -43,10 +47,12 @@ pub struct Published {
     empty: Counter,
     parsed: Counter,
     truncated: Counter,
+    denied: Counter,
     seen: Counter,
     accepted: Counter,
     rejected: Vec<Counter>,
     shed: Vec<Counter>,
+    dropped: Vec<Counter>,
     limited: Vec<Counter>,
     tolerated: Vec<Counter>,
     samples: Vec<Counter>,
@@ -71,6 +77,7 @@ impl Published {
             empty: telemetry::DATAGRAMS_EMPTY.counter(&of),
             parsed: telemetry::DATAGRAMS_PARSED.counter(&of),
             truncated: telemetry::DATAGRAMS_TRUNCATED.counter(&of),
+            denied: telemetry::DATAGRAMS_DENIED.counter(&[of[0], ("reason", "allow_from")]),
             seen: telemetry::LINES_SEEN.counter(&[]),
             accepted: telemetry::LINES_ACCEPTED.counter(&[]),
             rejected: ParseError::ALL
@@ -78,6 +85,7 @@ impl Published {
                 .map(|reason| telemetry::LINES_REJECTED.counter(&[("reason", reason.as_str()), of[0]]))
                 .collect(),
             shed: Limit::ALL.iter().map(|limit| telemetry::LINES_SHED.counter(&[("reason", limit.as_str())])).collect(),
+            dropped: DropReason::ALL.iter().map(|reason| telemetry::LINES_SHED.counter(&[("reason", reason.as_str())])).collect(),
             limited: Limit::ALL.iter().map(|limit| telemetry::SERIES_LIMITED.counter(&[("limit", limit.as_str())])).collect(),
             tolerated: Tolerated::ALL.iter().map(|kind| telemetry::LINES_TOLERATED.counter(&[("kind", kind.as_str())])).collect(),
             samples: Kind::ALL.iter().map(|kind| telemetry::SAMPLES.counter(&[("type", kind.as_str())])).collect(),
@@ -95,13 +103,16 @@ impl Published {
         self.bytes.increment(counts.bytes);
         self.empty.increment(counts.empty);
         self.truncated.increment(counts.truncated);
-        self.parsed.increment(counts.datagrams - counts.empty - counts.truncated);
-        self.seen.increment(counts.accepted + counts.rejected.iter().sum::<u64>() + counts.shed.iter().sum::<u64>());
+        self.denied.increment(counts.denied);
+        self.parsed.increment(counts.datagrams - counts.empty - counts.truncated - counts.denied);
+        let shed = counts.shed.iter().chain(&counts.dropped).sum::<u64>();
+        self.seen.increment(counts.accepted + counts.rejected.iter().sum::<u64>() + shed);
         self.accepted.increment(counts.accepted);
         self.stamped.increment(counts.stamped);
         self.saturated.increment(counts.saturated);
         each(&self.rejected, &counts.rejected);
         each(&self.shed, &counts.shed);
+        each(&self.dropped, &counts.dropped);
         each(&self.limited, &counts.limited);
         each(&self.tolerated, &counts.tolerated);
         each(&self.samples, &counts.samples);

@@ -10,10 +10,11 @@ use parking_lot::{Mutex, RwLock};
 
 use super::lane::Logged;
 use super::standing::{Body, Fold, Standing};
-use super::{Handed, Lane, LimitsConfig, Published, Registry};
+use super::{Birth, Handed, Lane, LimitsConfig, Published, Registry};
 use crate::model::sketch::saturate;
 use crate::model::{Check, Column, Event, Family, Kind, Recorded, Series, Stamped, Window, labels};
 use crate::parse::ParseError;
+use crate::shape::{SeriesOptions, Shaping};
 
 /// Hand-overs that may wait for the cutter; then lanes wait, and the kernel's buffer is the queue.
 const INBOX_MAX: usize = 64;
@@ -29,6 +30,11 @@ pub struct Aggregator {
     inbox: SyncSender<Handed>,
 }
 
+/// Longer than a batch holds its lane.
+const PUBLISH_PATIENCE: Duration = Duration::from_millis(5);
+/// The first window's number: ages of earlier windows reach back from it.
+const FIRST_WINDOW: u32 = 1 << 16;
+
 /// A lane and where its counts go.
 type Listed = (Arc<Mutex<Lane>>, Arc<Published>);
 
@@ -37,11 +43,11 @@ const STAMPS_PER_BATCH: u64 = 1 << 24;
 
 impl Aggregator {
     /// The shared half, and the inbox for its one cutter.
-    pub fn new(limits: LimitsConfig) -> (Arc<Aggregator>, Receiver<Handed>) {
+    pub fn new(limits: LimitsConfig, shaping: Arc<Shaping>) -> (Arc<Aggregator>, Receiver<Handed>) {
         let (inbox, outbox) = sync_channel(INBOX_MAX);
         let aggregator = Aggregator {
-            registry: Registry::new(limits),
-            window: AtomicU32::new(1),
+            registry: Registry::new(limits, shaping),
+            window: AtomicU32::new(FIRST_WINDOW),
             tickets: AtomicU64::new(STAMPS_PER_BATCH),
             lanes: RwLock::default(),
             inbox,
@@ -67,10 +73,13 @@ impl Aggregator {
         self.tickets.fetch_add(STAMPS_PER_BATCH, Ordering::Relaxed)
     }
 
-    /// Adds every lane's counts to the self-metrics.
+    /// Adds every lane's counts to the self-metrics. A lane that is held for longer than a batch takes is left
+    /// for the next call: it may be waiting for the cutter, which calls this.
     pub fn publish(&self) {
         for (lane, published) in self.lanes.read().iter() {
-            published.add(lane.lock().counts());
+            if let Some(mut lane) = lane.try_lock_for(PUBLISH_PATIENCE) {
+                published.add(lane.counts());
+            }
         }
     }
 }
@@ -131,6 +140,8 @@ pub struct Cutter {
     options: CutterOptions,
     /// The window being filled.
     window: u32,
+    /// Some series leaves when it is idle.
+    any_expire: bool,
     standings: Vec<Option<Standing>>,
     families: Vec<Rows>,
     by_name: HashMap<(Kind, Box<str>), u32>,
@@ -160,6 +171,7 @@ impl Cutter {
             window: aggregator.window(),
             aggregator,
             inbox,
+            any_expire: options.expire_windows > 0,
             options,
             standings: Vec::new(),
             families: Vec::new(),
@@ -176,19 +188,25 @@ impl Cutter {
         }
     }
 
-    /// Keeps the Prometheus names that families of earlier processes have, oldest first.
-    pub fn keep_names(&mut self, names: impl IntoIterator<Item = (String, Kind, String)>) {
-        for (name, kind, prom_name) in names {
-            self.names.keep(&name, kind, prom_name);
+    /// Names the families of earlier processes as they were named then: oldest first, so that a clash of types
+    /// is settled the same way.
+    pub fn keep_names(&mut self, names: impl IntoIterator<Item = (String, Kind)>) {
+        for (name, kind) in names {
+            self.names.of(&name, kind, self.options.counter_suffix);
         }
     }
 
     /// Puts back the series that were live when an earlier process stopped.
-    pub fn restore(&mut self, restored: impl IntoIterator<Item = Restored>, base: &mut dyn FnMut(&Series) -> Option<Base>) {
-        self.settle(base);
+    pub fn restore(&mut self, restored: impl IntoIterator<Item = Restored>, from_store: &mut dyn FnMut(&Series) -> Option<Base>) {
+        self.settle(from_store);
         for Restored { kind, name, tags, base, age } in restored {
             let Some(series) = self.aggregator.registry.restore(kind, &name, &tags) else { continue };
-            self.aggregator.registry.take_births();
+            // Receive threads run already: what they gave birth to meanwhile is settled like any other.
+            for born in self.aggregator.registry.take_births() {
+                if !born.series.same(&series) {
+                    self.settle_one(born, from_store);
+                }
+            }
             if self.standings.get(series.slot() as usize).is_some_and(Option::is_some) {
                 continue;
             }
@@ -197,7 +215,6 @@ impl Cutter {
             let last = self.window.saturating_sub(u32::from(age));
             self.stand(series, &base, last);
         }
-        self.births.clear();
     }
 
     /// Waits up to `patience` for a hand-over and adds it up.
@@ -210,8 +227,14 @@ impl Cutter {
         }
     }
 
-    /// Closes the open window as the one that ends at `end` (unix milliseconds).
-    pub fn cut(&mut self, end: i64, own: Vec<Recorded>, base: &mut dyn FnMut(&Series) -> Option<Base>) -> (Window, CutReport) {
+    /// Closes the open window as the one that ends at `end` (unix milliseconds) and is `length` long.
+    pub fn cut(
+        &mut self,
+        end: i64,
+        length: Duration,
+        own: Vec<Recorded>,
+        base: &mut dyn FnMut(&Series) -> Option<Base>,
+    ) -> (Window, CutReport) {
         let next = self.window.wrapping_add(1);
         self.aggregator.window.store(next, Ordering::Release);
         self.aggregator.registry.turn();
@@ -227,7 +250,7 @@ impl Cutter {
         let columns = (0..self.families.len()).map(|at| self.column(at)).collect();
         let window = Window {
             end,
-            length: self.options.interval,
+            length,
             roster,
             columns,
             births: std::mem::take(&mut self.births),
@@ -328,10 +351,34 @@ impl Cutter {
 
     /// Gives every series born meanwhile its standing.
     fn settle(&mut self, base: &mut dyn FnMut(&Series) -> Option<Base>) {
-        for series in self.aggregator.registry.take_births() {
+        for birth in self.aggregator.registry.take_births() {
+            self.settle_one(birth, base);
+        }
+    }
+
+    fn settle_one(&mut self, Birth { series, options }: Birth, base: &mut dyn FnMut(&Series) -> Option<Base>) {
+        let standing = self.standings.get(series.slot() as usize).and_then(Option::as_ref);
+        if !standing.is_some_and(|standing| standing.series.same(&series)) {
             let from = base(&series).unwrap_or_default();
             self.births.push(series.clone());
-            self.stand(series, &from, self.window);
+            self.stand(series.clone(), &from, self.window);
+        }
+        if let Some(options) = options {
+            self.regard(&series, &options);
+        }
+    }
+
+    /// Has a series live as long, and its family explained, as a rule of the mapping file says.
+    fn regard(&mut self, series: &Series, options: &SeriesOptions) {
+        let Some(standing) = self.standings.get_mut(series.slot() as usize).and_then(Option::as_mut) else { return };
+        if let Some(ttl) = options.ttl {
+            standing.expire = windows(ttl, self.options.interval);
+            self.any_expire |= standing.expire > 0;
+        }
+        let family = &mut self.families[standing.family as usize].family;
+        if family.help.is_none() && options.help.is_some() {
+            Arc::make_mut(family).help.clone_from(&options.help);
+            self.roster = None;
         }
     }
 
@@ -344,7 +391,7 @@ impl Cutter {
                 if clashed {
                     self.report.clashes.push((series.name().to_string(), prom_name.clone()));
                 }
-                let family = Family { name: series.name().into(), prom_name, kind: series.kind(), series: Vec::new() };
+                let family = Family { name: series.name().into(), prom_name, kind: series.kind(), help: None, series: Vec::new() };
                 self.families.push(Rows { family: Arc::new(family), slots: Vec::new() });
                 let at = (self.families.len() - 1) as u32;
                 self.by_name.insert(key, at);
@@ -361,7 +408,8 @@ impl Cutter {
             self.standings.resize_with(slot + 1, || None);
         }
         let body = Body::new(series.kind(), base);
-        self.standings[slot] = Some(Standing { series, last, family, row, body });
+        let expire = self.options.expire_windows;
+        self.standings[slot] = Some(Standing { series, last, expire, family, row, body });
     }
 
     /// Settles gauges: the latest set of the window, and every later relative change.
@@ -381,12 +429,13 @@ impl Cutter {
 
     /// Lets go of series that were idle for too long.
     fn expire(&mut self) -> Vec<Series> {
-        if self.options.expire_windows == 0 {
+        self.aggregator.registry.make_room();
+        if !self.any_expire {
             return Vec::new();
         }
         let mut gone = Vec::new();
         for standing in self.standings.iter().flatten() {
-            if self.window.saturating_sub(standing.last) >= self.options.expire_windows {
+            if standing.expire > 0 && self.window.saturating_sub(standing.last) >= standing.expire {
                 let seen = standing.series.last_met();
                 if seen <= self.window && standing.series.leave(seen) {
                     gone.push(standing.series.clone());
@@ -499,6 +548,11 @@ fn fold_of(options: &CutterOptions, kind: Kind) -> Fold {
     }
 }
 
+/// Windows that cover a time, at least one.
+fn windows(time: Duration, interval: Duration) -> u32 {
+    u32::try_from(time.as_nanos().div_ceil(interval.as_nanos().max(1))).unwrap_or(u32::MAX).max(1)
+}
+
 /// Families whose names are kept after they left.
 const NAMES_MAX: usize = 100_000;
 
@@ -529,11 +583,6 @@ struct Names {
 }
 
 impl Names {
-    fn keep(&mut self, name: &str, kind: Kind, prom_name: String) {
-        self.claim(&prom_name, kind);
-        self.kept.insert((kind, name.to_string()), prom_name.into());
-    }
-
     /// The name of a family, and whether it had to step aside for another type.
     fn of(&mut self, name: &str, kind: Kind, counter_suffix: bool) -> (Arc<str>, bool) {
         if let Some(kept) = self.kept.get(&(kind, name.to_string())) {

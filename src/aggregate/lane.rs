@@ -5,6 +5,7 @@ use std::sync::mpsc::SyncSender;
 
 use hashbrown::HashTable;
 
+use super::registry::OtherSpelling;
 use super::{Counts, Limit, Registry, Resolved};
 use crate::model::sketch::saturate;
 use crate::model::{Check, Event, Kind, Series, Stamped};
@@ -12,15 +13,15 @@ use crate::parse::{Metric, ParseError, Values};
 
 /// Entries a table holds before it is handed over whole: small enough to stay in the cache.
 const TABLE_MAX: usize = 57_344;
+/// Entries under further spellings; each owns its bytes.
+const FURTHER_MAX: usize = 16_384;
 /// Records a log holds before it is handed over.
 const LOG_MAX: usize = 65_536;
 /// Distinct sample rates a log refers to before it is handed over.
 const WEIGHTS_MAX: usize = 256;
-/// Samples with their own time, and events and checks, one lane carries per window.
-const STAMPED_MAX: usize = 100_000;
-const EVENTS_MAX: usize = 10_000;
-/// Bytes of their texts.
-const EVENT_BYTES_MAX: usize = 8 << 20;
+/// Bytes of samples with a time of their own, and of events and checks, that one lane carries per window.
+const STAMPED_MAX: usize = 16 << 20;
+const EVENTS_MAX: usize = 4 << 20;
 /// Bytes of a rejected line kept as an example.
 const EXAMPLE_MAX: usize = 200;
 
@@ -30,13 +31,18 @@ pub struct Lane {
     window: u32,
     /// Survives windows; only its values leave.
     table: HashTable<Entry>,
+    /// Series by spellings they were not born with: lines that would else ask the registry each time.
+    further: HashTable<(OtherSpelling, Entry)>,
+    /// What the table's entries multiply values by; the first is 1.
+    scales: Vec<f64>,
     log: Vec<Logged>,
     /// Weights the log refers to; the first is 1.
     weights: Vec<f64>,
     stamped: Vec<Stamped>,
+    stamped_bytes: usize,
     events: Vec<(i64, Arc<Event>)>,
     checks: Vec<(i64, Arc<Check>)>,
-    event_bytes: usize,
+    events_bytes: usize,
     /// One rejected line per reason and window.
     examples: Vec<(ParseError, Box<[u8]>)>,
     counts: Counts,
@@ -51,7 +57,14 @@ struct Entry {
     /// Of the last sample; 0 = untouched in this window.
     stamp: u64,
     hash: u32,
-    slot: u32,
+    /// Index into the scales: what values in this spelling are multiplied by.
+    scale: u32,
+}
+
+/// Where an entry lies.
+enum At {
+    Own(usize),
+    Further(usize),
 }
 
 /// What cannot be added up in place: a sample of a sketch, a set's member, a relative gauge.
@@ -103,12 +116,15 @@ impl Lane {
         Lane {
             window,
             table: HashTable::new(),
+            further: HashTable::new(),
+            scales: vec![1.0],
             log: Vec::new(),
             weights: vec![1.0],
             stamped: Vec::new(),
+            stamped_bytes: 0,
             events: Vec::new(),
             checks: Vec::new(),
-            event_bytes: 0,
+            events_bytes: 0,
             examples: Vec::new(),
             counts: Counts::default(),
             inbox,
@@ -149,38 +165,43 @@ impl Lane {
             return self.record_stamped(registry, metric);
         }
         let hash = registry.hash(&metric.spelling);
-        let at = match self.find(hash, metric) {
-            Some(at) => at,
-            None => match self.admit(registry, metric) {
-                Some(at) => at,
+        let (at, overflow) = match self.find(hash, metric) {
+            Some(at) => (At::Own(at), None),
+            None => match self.admit(registry, hash, metric) {
+                Some(admitted) => admitted,
                 None => return,
             },
         };
         self.counts.accepted += 1;
         self.counts.tolerate(metric.tolerated);
         let weight = if metric.rate == 1.0 { 1.0 } else { 1.0 / metric.rate };
-        let Some(entry) = self.table.get_bucket_mut(at) else { return };
+        let entry = match at {
+            At::Own(at) => self.table.get_bucket_mut(at),
+            At::Further(at) => self.further.get_bucket_mut(at).map(|(_, entry)| entry),
+        };
+        let Some(entry) = entry else { return };
         // A gauge's set keeps its own stamp: a change after it is told by a later one.
         if entry.stamp == 0 || !metric.relative {
             entry.stamp = stamp;
         }
-        let slot = entry.slot;
+        let slot = entry.series.slot();
+        let scale = overflow.unwrap_or_else(|| if entry.scale == 0 { 1.0 } else { self.scales[entry.scale as usize] });
         let samples = &mut self.counts.samples[metric.spelling.kind as usize];
         match (metric.spelling.kind, metric.values) {
             (Kind::Counter, Values::One(value)) => {
                 *samples += 1;
-                add(&mut entry.value, value * weight, &mut self.counts.saturated);
+                add(&mut entry.value, value * scale * weight, &mut self.counts.saturated);
             }
             (Kind::Counter, values) => {
                 for value in values.iter() {
                     *samples += 1;
-                    add(&mut entry.value, value * weight, &mut self.counts.saturated);
+                    add(&mut entry.value, value * scale * weight, &mut self.counts.saturated);
                 }
             }
             (Kind::Gauge, values) if !metric.relative => {
                 for value in values.iter() {
                     *samples += 1;
-                    entry.value = value;
+                    entry.value = saturate(value * scale);
                 }
             }
             (Kind::Set, Values::Member(member)) => {
@@ -192,7 +213,7 @@ impl Lane {
                 let weight = self.weight(weight);
                 for value in values.iter() {
                     self.counts.samples[metric.spelling.kind as usize] += 1;
-                    self.log(Logged { slot, weight, stamp, value });
+                    self.log(Logged { slot, weight, stamp, value: saturate(value * scale) });
                 }
             }
         }
@@ -200,7 +221,8 @@ impl Lane {
 
     /// Notes an event. `arrival` is unix seconds.
     pub fn record_event(&mut self, event: Event, arrival: i64) {
-        if !self.has_room_for(event.title.len() + event.text.len() + event.tags.iter().map(String::len).sum::<usize>()) {
+        self.events_bytes += event.bytes();
+        if self.events_bytes > EVENTS_MAX {
             return self.count_shed(Limit::EventsPerWindow, 0);
         }
         self.counts.accepted += 1;
@@ -210,20 +232,13 @@ impl Lane {
 
     /// Notes a service check. `arrival` is unix seconds.
     pub fn record_check(&mut self, check: Check, arrival: i64) {
-        let message = check.message.as_ref().map_or(0, String::len);
-        if !self.has_room_for(check.name.len() + message + check.tags.iter().map(String::len).sum::<usize>()) {
+        self.events_bytes += check.bytes();
+        if self.events_bytes > EVENTS_MAX {
             return self.count_shed(Limit::EventsPerWindow, 0);
         }
         self.counts.accepted += 1;
         self.counts.checks[check.status as usize] += 1;
         self.checks.push((arrival, Arc::new(check)));
-    }
-
-    /// Whether one more event or check fits this window; it is counted when it does.
-    fn has_room_for(&mut self, bytes: usize) -> bool {
-        let fits = self.events.len() + self.checks.len() < EVENTS_MAX && self.event_bytes + bytes <= EVENT_BYTES_MAX;
-        self.event_bytes += if fits { bytes } else { 0 };
-        fits
     }
 
     /// Counts a refused line and keeps it as this window's example of its reason.
@@ -248,31 +263,75 @@ impl Lane {
         None
     }
 
-    /// Asks the registry for a series this lane does not hold, and makes room for it.
+    /// Finds a line that is not in the table: under a further spelling, else by the registry, and makes room for it.
+    ///
+    /// For a line that overflows also gives its scale, which is not that of the series that stands in.
     #[cold]
-    fn admit(&mut self, registry: &Registry, metric: &Metric<'_>) -> Option<usize> {
+    fn admit(&mut self, registry: &Registry, hash: u64, metric: &Metric<'_>) -> Option<(At, Option<f64>)> {
+        if let Some(at) = self.find_further(hash, metric) {
+            return Some((At::Further(at), None));
+        }
         loop {
-            let (resolved, blemishes) = registry.resolve(&metric.spelling);
-            let series = match resolved {
-                Resolved::Series(series) => series,
+            let route = registry.resolve(&metric.spelling);
+            let held = match route.resolved {
+                Resolved::Series(series) if series.spelling() == metric.spelling => {
+                    self.hold(registry, series, route.scale).map(|at| (At::Own(at), None))
+                }
+                Resolved::Series(series) => {
+                    self.hold_further(registry, hash, series, metric, route.scale).map(|at| (At::Further(at), None))
+                }
                 Resolved::Overflow(series, limit) => {
                     self.counts.limited[limit as usize] += members(metric);
-                    series
+                    self.hold(registry, series, 1.0).map(|at| (At::Own(at), Some(route.scale)))
                 }
                 Resolved::Shed(limit) => {
                     self.shed(limit, metric);
                     return None;
                 }
+                Resolved::Dropped(reason) => {
+                    self.counts.dropped[reason as usize] += 1;
+                    return None;
+                }
             };
-            self.counts.tolerate(blemishes);
-            if let Some(at) = self.hold(registry, series) {
-                return Some(at);
+            self.counts.tolerate(route.tolerated);
+            if held.is_some() {
+                return held;
             }
         }
     }
 
+    /// Where the line's spelling lies among the further ones, ready to be added to.
+    fn find_further(&mut self, hash: u64, metric: &Metric<'_>) -> Option<usize> {
+        let same = |(spelling, entry): &(OtherSpelling, Entry)| {
+            entry.hash == hash as u32 && spelling.of_kind(entry.series.kind()) == metric.spelling
+        };
+        let at = self.further.find_bucket_index(hash, same)?;
+        let (_, entry) = self.further.get_bucket_mut(at)?;
+        if entry.stamp != 0 || entry.series.meet(self.window) {
+            return Some(at);
+        }
+        if let Ok(gone) = self.further.find_entry(hash, same) {
+            gone.remove();
+        }
+        None
+    }
+
+    /// A place for a series under a spelling that is not in the table. `None`: it has just left.
+    fn hold_further(&mut self, registry: &Registry, hash: u64, series: Series, metric: &Metric<'_>, scale: f64) -> Option<usize> {
+        if !series.meet(self.window) {
+            return None;
+        }
+        if self.further.len() >= FURTHER_MAX {
+            self.start_over();
+        }
+        let entry = self.entry(series, hash, scale);
+        let rehash = |(spelling, entry): &(OtherSpelling, Entry)| registry.hash(&spelling.of_kind(entry.series.kind()));
+        let placed = self.further.insert_unique(hash, (OtherSpelling::new(&metric.spelling), entry), rehash);
+        Some(placed.bucket_index())
+    }
+
     /// The place of a series in the table, by the spelling it was born with. `None`: it has just left.
-    fn hold(&mut self, registry: &Registry, series: Series) -> Option<usize> {
+    fn hold(&mut self, registry: &Registry, series: Series, scale: f64) -> Option<usize> {
         let hash = registry.hash(&series.spelling());
         let same = |entry: &Entry| entry.hash == hash as u32 && entry.series.spelling() == series.spelling();
         if let Some(at) = self.table.find_bucket_index(hash, same) {
@@ -288,31 +347,51 @@ impl Lane {
             return None;
         }
         if self.table.len() >= TABLE_MAX {
-            let handed = self.take();
-            self.hand_over(handed);
-            self.table = HashTable::new();
+            self.start_over();
         }
-        let value = idle_value(series.kind());
-        let entry = Entry { slot: series.slot(), value, stamp: 0, hash: hash as u32, series };
+        let entry = self.entry(series, hash, scale);
         let placed = self.table.insert_unique(hash, entry, |entry| registry.hash(&entry.series.spelling()));
         Some(placed.bucket_index())
+    }
+
+    fn entry(&mut self, series: Series, hash: u64, scale: f64) -> Entry {
+        let scale = self.scales.iter().position(|&have| have == scale).unwrap_or_else(|| {
+            self.scales.push(scale);
+            self.scales.len() - 1
+        });
+        Entry { value: idle_value(series.kind()), stamp: 0, hash: hash as u32, scale: scale as u32, series }
+    }
+
+    /// Hands over what was gained and forgets every series.
+    fn start_over(&mut self) {
+        let handed = self.take();
+        self.hand_over(handed);
+        self.table = HashTable::new();
+        self.further = HashTable::new();
+        self.scales.truncate(1);
     }
 
     #[cold]
     fn record_stamped(&mut self, registry: &Registry, metric: &Metric<'_>) {
         let Some(at) = metric.stands_apart() else { return };
-        if self.stamped.len() >= STAMPED_MAX {
+        let route = registry.detached(&metric.spelling);
+        let series = match route.resolved {
+            Resolved::Series(series) | Resolved::Overflow(series, _) => series,
+            Resolved::Shed(limit) => return self.shed(limit, metric),
+            Resolved::Dropped(reason) => {
+                self.counts.dropped[reason as usize] += 1;
+                return;
+            }
+        };
+        self.stamped_bytes += series.allocated_bytes() + size_of::<Stamped>();
+        if self.stamped_bytes > STAMPED_MAX {
             return self.shed(Limit::StampedPerWindow, metric);
         }
-        let series = match registry.detached(&metric.spelling) {
-            Ok(series) => series,
-            Err(limit) => return self.shed(limit, metric),
-        };
         self.counts.accepted += 1;
         self.counts.tolerate(metric.tolerated);
         // Several values in one pack: the last of a gauge stands, those of a counter add up.
         let mut stands = None;
-        for value in metric.values.iter() {
+        for value in metric.values.iter().map(|value| saturate(value * route.scale)) {
             self.counts.stamped += 1;
             stands = Some(match (metric.spelling.kind, stands) {
                 (Kind::Counter, Some(sum)) => saturate(sum + value),
@@ -364,18 +443,18 @@ impl Lane {
 
     fn take(&mut self) -> Option<Handed> {
         let mut values = Vec::new();
-        for entry in &mut self.table {
+        for entry in self.table.iter_mut().chain(self.further.iter_mut().map(|(_, entry)| entry)) {
             if entry.stamp != 0 {
                 let idle = idle_value(entry.series.kind());
                 let value = std::mem::replace(&mut entry.value, idle);
                 // Sketches and sets have their samples in the log.
                 if matches!(entry.series.kind(), Kind::Counter) || (matches!(entry.series.kind(), Kind::Gauge) && !value.is_nan()) {
-                    values.push(Gain { slot: entry.slot, stamp: entry.stamp, value });
+                    values.push(Gain { slot: entry.series.slot(), stamp: entry.stamp, value });
                 }
                 entry.stamp = 0;
             }
         }
-        self.event_bytes = 0;
+        (self.stamped_bytes, self.events_bytes) = (0, 0);
         let handed = Handed {
             values,
             stamped: std::mem::take(&mut self.stamped),

@@ -1,19 +1,22 @@
 //! Who is who: from the bytes of a line to its series. Shared by all lanes, asked only when one of them
 //! meets a spelling it does not hold.
 
-use std::borrow::Borrow;
+use std::borrow::{Borrow, Cow};
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, Hasher};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 use dashmap::DashMap;
 use foldhash::quality::RandomState;
 use parking_lot::Mutex;
 
+use super::hits::Hits;
 use super::{LimitsConfig, OnLimit};
 use crate::model::series::{NameStyle, Spelling};
 use crate::model::{Kind, Series};
 use crate::parse::{self, ToleratedSet};
+use crate::shape::{DropReason, Hit, SeriesOptions, Shaped, Shaping};
 
 /// Why a sample did not get a place of its own. Doubles as a label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,14 +79,38 @@ pub enum Resolved {
     /// The overflow series of its name stands in.
     Overflow(Series, Limit),
     Shed(Limit),
+    /// A filter or the mapping file drops it.
+    Dropped(DropReason),
+}
+
+/// What a spelling was resolved to.
+#[derive(Debug)]
+pub struct Route {
+    pub resolved: Resolved,
+    /// The blemishes of its tags.
+    pub tolerated: ToleratedSet,
+    /// Multiplies its values.
+    pub scale: f64,
+}
+
+/// A series that is new, or that a rule of the mapping file names anew.
+#[derive(Debug)]
+pub struct Birth {
+    pub series: Series,
+    /// What the rule says about it.
+    pub options: Option<Arc<SeriesOptions>>,
 }
 
 /// The shared map of identities.
 pub struct Registry {
     limits: LimitsConfig,
+    shaping: Arc<Shaping>,
+    hits: Hits,
     hasher: RandomState,
     /// By the bytes on the wire: the first spelling of each series, and a bounded number of others.
     spelled: DashMap<Known, (), RandomState>,
+    /// Spellings that shaping drops, or that are known by stamped samples only; at most `limits.series`.
+    others: DashMap<Other, (), RandomState>,
     /// By name, type and sorted tags.
     canon: DashMap<Canonical, (), RandomState>,
     /// Births take turns.
@@ -108,7 +135,7 @@ struct Nursery {
     /// Series per name and type, with the one that takes the overflow.
     names: HashMap<(Kind, Box<str>), NameCount>,
     live: [usize; Kind::ALL.len()],
-    born: Vec<Series>,
+    born: Vec<Birth>,
 }
 
 #[derive(Default)]
@@ -136,11 +163,14 @@ fn cost_of_name(name: &str) -> i64 {
 }
 
 impl Registry {
-    pub fn new(limits: LimitsConfig) -> Registry {
+    pub fn new(limits: LimitsConfig, shaping: Arc<Shaping>) -> Registry {
         Registry {
             limits,
+            hits: Hits::new(&shaping),
+            shaping,
             hasher: RandomState::default(),
             spelled: DashMap::with_hasher(RandomState::default()),
+            others: DashMap::with_hasher(RandomState::default()),
             canon: DashMap::with_hasher(RandomState::default()),
             nursery: Mutex::default(),
             live: AtomicUsize::new(0),
@@ -164,51 +194,91 @@ impl Registry {
         self.hasher.hash_one(member)
     }
 
-    /// Finds the series of a spelling, or makes it.
-    ///
-    /// Also tells which blemishes its tags have.
-    pub fn resolve(&self, spelling: &Spelling<'_>) -> (Resolved, ToleratedSet) {
+    /// Finds the series of a spelling, or makes it. Only a spelling that is new is shaped.
+    pub fn resolve(&self, spelling: &Spelling<'_>) -> Route {
         if let Some(known) = self.spelled.get(spelling as &dyn Spelled).filter(|known| !known.key().series.is_gone()) {
-            return (Resolved::Series(known.key().series.clone()), known.key().tolerated);
+            let known = known.key();
+            return Route { resolved: Resolved::Series(known.series.clone()), tolerated: known.tolerated, scale: known.scale };
         }
-        let identity = parse::identity(*spelling);
-        let tags: Vec<&str> = identity.tags.iter().map(AsRef::as_ref).collect();
-        let key = Parts { name: &identity.name, tags: &tags, kind: spelling.kind };
+        if let Some(hit) = self.dropped(spelling) {
+            return Route { resolved: Resolved::Dropped(hit.drop_reason()), tolerated: ToleratedSet::default(), scale: 1.0 };
+        }
+        let (shaped, tolerated) = self.shape(spelling);
+        let route = |resolved| Route { resolved, tolerated, scale: shaped.scale };
+        if let Some(hit) = shaped.dropped_by {
+            return route(Resolved::Dropped(hit.drop_reason()));
+        }
+        let tags: Vec<&str> = shaped.tags.iter().map(AsRef::as_ref).collect();
+        let key = Parts { name: &shaped.name, tags: &tags, kind: spelling.kind };
         let mut nursery = self.nursery.lock();
         let found = self.canon.get(&key as &dyn Identified).map(|found| found.key().0.clone()).filter(|series| !series.is_gone());
         if let Some(series) = found {
-            self.remember(Known { series: series.clone(), other: Some(OtherSpelling::new(spelling)), tolerated: identity.tolerated });
-            return (Resolved::Series(series), identity.tolerated);
+            let other = Some(Box::new(OtherSpelling::new(spelling)));
+            self.remember(Known { series: series.clone(), other, tolerated, scale: shaped.scale });
+            if shaped.options.is_some() {
+                nursery.born.push(Birth { series: series.clone(), options: shaped.options.clone() });
+            }
+            return route(Resolved::Series(series));
         }
-        let resolved = match self.refusal(&nursery, &key) {
-            None => match self.bear(&mut nursery, *spelling, &identity, true) {
-                Some(series) => Resolved::Series(series),
-                None => Resolved::Shed(Limit::KeyBytes),
+        match self.refusal(&nursery, &key) {
+            None => match self.bear(&mut nursery, *spelling, &shaped, true) {
+                Some(series) => {
+                    self.spelled.remove(spelling as &dyn Spelled);
+                    self.spelled.insert(Known { series: series.clone(), other: None, tolerated, scale: shaped.scale }, ());
+                    route(Resolved::Series(series))
+                }
+                None => route(Resolved::Shed(Limit::KeyBytes)),
             },
-            Some(limit) => self.overflow(&mut nursery, spelling, &identity.name, limit),
-        };
-        (resolved, identity.tolerated)
+            Some(limit) => route(self.overflow(&mut nursery, spelling, &shaped.name, limit)),
+        }
     }
 
     /// A handle that names the series without giving it a place in windows: the live one, or a loose one.
-    pub fn detached(&self, spelling: &Spelling<'_>) -> Result<Series, Limit> {
-        let identity = parse::identity(*spelling);
-        let tags: Vec<&str> = identity.tags.iter().map(AsRef::as_ref).collect();
-        let key = Parts { name: &identity.name, tags: &tags, kind: spelling.kind };
+    pub fn detached(&self, spelling: &Spelling<'_>) -> Route {
+        if let Some(known) = self.spelled.get(spelling as &dyn Spelled) {
+            let known = known.key();
+            return Route { resolved: Resolved::Series(known.series.clone()), tolerated: known.tolerated, scale: known.scale };
+        }
+        if let Some(other) = self.others.get(spelling as &dyn Spelled) {
+            let resolved = match &other.key().fate {
+                Fate::Loose(series, _) => Resolved::Series(series.clone()),
+                Fate::Dropped(hit) => {
+                    self.hits.count(*hit);
+                    Resolved::Dropped(hit.drop_reason())
+                }
+            };
+            let scale = if let Fate::Loose(_, scale) = other.key().fate { scale } else { 1.0 };
+            return Route { resolved, tolerated: ToleratedSet::default(), scale };
+        }
+        let (shaped, tolerated) = self.shape(spelling);
+        let route = |resolved| Route { resolved, tolerated, scale: shaped.scale };
+        if let Some(hit) = shaped.dropped_by {
+            return route(Resolved::Dropped(hit.drop_reason()));
+        }
+        let tags: Vec<&str> = shaped.tags.iter().map(AsRef::as_ref).collect();
+        let key = Parts { name: &shaped.name, tags: &tags, kind: spelling.kind };
         if let Some(limit) = self.limits.met_by(key.name, key.tags) {
-            return Err(limit);
+            return route(Resolved::Shed(limit));
         }
-        if let Some(live) = self.canon.get(&key as &dyn Identified).map(|found| found.key().0.clone()) {
-            return Ok(live);
-        }
-        let loose = Series::new(u32::MAX, *spelling, &identity.name, &identity.tags).ok_or(Limit::KeyBytes)?;
+        let live = self.canon.get(&key as &dyn Identified).map(|found| found.key().0.clone());
+        let series = match live.map_or_else(|| self.loose(spelling, &shaped), Ok) {
+            Ok(series) => series,
+            Err(limit) => return route(Resolved::Shed(limit)),
+        };
+        self.remember_other(spelling, Fate::Loose(series.clone(), shaped.scale));
+        route(Resolved::Series(series))
+    }
+
+    /// A series outside windows, if there is memory for what the store will keep of it.
+    fn loose(&self, spelling: &Spelling<'_>, shaped: &Shaped<'_>) -> Result<Series, Limit> {
+        let series = Series::new(u32::MAX, *spelling, &shaped.name, &shaped.tags).ok_or(Limit::KeyBytes)?;
         if self.credit.load(Ordering::Relaxed) <= 0 {
             return Err(Limit::Memory);
         }
-        let cost = cost_of_series(&loose) + cost_of_name(loose.name());
+        let cost = cost_of_series(&series) + cost_of_name(series.name());
         self.credit.fetch_sub(cost, Ordering::Relaxed);
         self.loose[0].fetch_add(cost, Ordering::Relaxed);
-        Ok(loose)
+        Ok(series)
     }
 
     /// Notes that a window was cut: what was loose in it is on its way to the store.
@@ -216,23 +286,60 @@ impl Registry {
         self.loose[1].store(self.loose[0].swap(0, Ordering::Relaxed), Ordering::Relaxed);
     }
 
+    /// The step that drops a spelling, if that is known. Counts it.
+    fn dropped(&self, spelling: &Spelling<'_>) -> Option<Hit> {
+        let other = self.others.get(spelling as &dyn Spelled)?;
+        let Fate::Dropped(hit) = other.key().fate else { return None };
+        self.hits.count(hit);
+        Some(hit)
+    }
+
+    fn shape<'a>(&self, spelling: &Spelling<'a>) -> (Shaped<'a>, ToleratedSet) {
+        let identity = parse::identity(*spelling);
+        let tolerated = identity.tolerated;
+        let shaped = self.shaping.apply(identity, spelling.kind);
+        for &hit in &shaped.hits {
+            self.hits.count(hit);
+        }
+        if let Some(hit) = shaped.dropped_by {
+            self.remember_other(spelling, Fate::Dropped(hit));
+        }
+        (shaped, tolerated)
+    }
+
     /// Puts a series of an earlier process back.
     pub fn restore(&self, kind: Kind, name: &str, tags: &[String]) -> Option<Series> {
         let joined = tags.join(",");
-        let spelling = Spelling { name: name.as_bytes(), tags: joined.as_bytes(), kind, style: NameStyle::Plain };
         let mut nursery = self.nursery.lock();
-        let names: Vec<&str> = tags.iter().map(String::as_str).collect();
+        let mut from = 0;
+        let mut tag = |tag: &String| {
+            let at = from;
+            from += tag.len() + 1;
+            Cow::Borrowed(&joined[at..at + tag.len()])
+        };
+        let tags: Vec<Cow<'_, str>> = tags.iter().map(&mut tag).collect();
+        let names: Vec<&str> = tags.iter().map(AsRef::as_ref).collect();
         let key = Parts { name, tags: &names, kind };
         let live = self.canon.get(&key as &dyn Identified).map(|found| found.key().0.clone());
         if live.is_some() || self.refusal(&nursery, &key).is_some() {
             return live;
         }
-        let identity = parse::identity(spelling);
-        self.bear(&mut nursery, spelling, &identity, true)
+        let spelling = Spelling { name: name.as_bytes(), tags: joined.as_bytes(), kind, style: self.own_style() };
+        let shaped = as_it_is(name, tags);
+        let series = self.bear(&mut nursery, spelling, &shaped, true)?;
+        if self.shaping.is_identity() {
+            self.spelled.insert(Known { series: series.clone(), other: None, tolerated: ToleratedSet::default(), scale: 1.0 }, ());
+        }
+        Some(series)
     }
 
-    /// Series born since the last call, in order of their birth.
-    pub fn take_births(&self) -> Vec<Series> {
+    /// The style of a spelling that the registry makes: where names are shaped, no line means that name by it.
+    fn own_style(&self) -> NameStyle {
+        if self.shaping.is_identity() { NameStyle::Plain } else { NameStyle::Canonical }
+    }
+
+    /// Series born since the last call, in order of their birth, and some that have options anew.
+    pub fn take_births(&self) -> Vec<Birth> {
         std::mem::take(&mut self.nursery.lock().born)
     }
 
@@ -322,12 +429,15 @@ impl Registry {
             }
             _ => return Resolved::Shed(limit),
         }
-        let own = Spelling { name: name.as_bytes(), tags: b"overflow:true", kind: spelling.kind, style: NameStyle::Plain };
+        let own = Spelling { name: name.as_bytes(), tags: b"overflow:true", kind: spelling.kind, style: self.own_style() };
         let found = self
             .canon
             .get(&Parts { name, tags: &["overflow:true"], kind: spelling.kind } as &dyn Identified)
             .map(|found| found.key().0.clone());
-        let series = found.filter(|series| !series.is_gone()).or_else(|| self.bear(nursery, own, &parse::identity(own), false));
+        let series = found.filter(|series| !series.is_gone()).or_else(|| {
+            let shaped = as_it_is(name, vec![Cow::Borrowed("overflow:true")]);
+            self.bear(nursery, own, &shaped, false)
+        });
         match series {
             Some(series) => {
                 if let Some(count) = nursery.names.get_mut(&key) {
@@ -339,9 +449,9 @@ impl Registry {
         }
     }
 
-    fn bear(&self, nursery: &mut Nursery, spelling: Spelling<'_>, identity: &parse::Identity<'_>, charged: bool) -> Option<Series> {
+    fn bear(&self, nursery: &mut Nursery, spelling: Spelling<'_>, shaped: &Shaped<'_>, charged: bool) -> Option<Series> {
         let slot = nursery.free.last().copied().unwrap_or(nursery.next_slot);
-        let series = Series::new(slot, spelling, &identity.name, &identity.tags)?;
+        let series = Series::new(slot, spelling, &shaped.name, &shaped.tags)?;
         if nursery.free.pop().is_none() {
             nursery.next_slot += 1;
         }
@@ -353,20 +463,34 @@ impl Registry {
             self.credit.fetch_sub(cost, Ordering::Relaxed);
         }
         nursery.live[series.kind() as usize] += 1;
-        nursery.born.push(series.clone());
+        nursery.born.push(Birth { series: series.clone(), options: shaped.options.clone() });
         self.live.fetch_add(1, Ordering::Relaxed);
         // A series that left may still be here until the cutter removes it; an insert would keep its key.
         self.canon.remove(&series as &dyn Identified);
         self.canon.insert(Canonical(series.clone()), ());
-        self.spelled.remove(&spelling as &dyn Spelled);
-        self.spelled.insert(Known { series: series.clone(), other: None, tolerated: identity.tolerated }, ());
         Some(series)
+    }
+
+    fn remember_other(&self, spelling: &Spelling<'_>, fate: Fate) {
+        if self.others.len() < self.limits.series && self.credit.load(Ordering::Relaxed) > 0 {
+            let kind = spelling.kind;
+            let spelling = OtherSpelling::new(spelling);
+            self.credit.fetch_sub(spelling.cost(), Ordering::Relaxed);
+            self.others.insert(Other { spelling, kind, fate }, ());
+        }
+    }
+
+    /// Forgets what shaping dropped when that is as much as may be remembered: what still comes is found anew.
+    pub fn make_room(&self) {
+        if self.others.len() >= self.limits.series {
+            self.others.clear();
+        }
     }
 
     fn remember(&self, known: Known) {
         if self.respelled.load(Ordering::Relaxed) < self.limits.series && self.credit.load(Ordering::Relaxed) > 0 {
             if self.spelled.remove(&known as &dyn Spelled).is_none() {
-                let cost = known.other.as_ref().map_or(0, OtherSpelling::cost);
+                let cost = known.other.as_ref().map_or(0, |other| other.cost());
                 self.credit.fetch_sub(cost, Ordering::Relaxed);
                 self.promised.fetch_add(cost, Ordering::Relaxed);
                 self.respelled.fetch_add(1, Ordering::Relaxed);
@@ -380,22 +504,47 @@ impl Registry {
 struct Known {
     series: Series,
     /// `None`: the spelling the series was born with.
-    other: Option<OtherSpelling>,
+    other: Option<Box<OtherSpelling>>,
     tolerated: ToleratedSet,
+    /// Multiplies values that come in this spelling.
+    scale: f64,
+}
+
+/// A spelling without a series of its own in windows.
+struct Other {
+    spelling: OtherSpelling,
+    kind: Kind,
+    fate: Fate,
+}
+
+enum Fate {
+    /// Its samples have times of their own; what they are multiplied by.
+    Loose(Series, f64),
+    /// This step drops it.
+    Dropped(Hit),
+}
+
+/// What needs no shaping: it was shaped before.
+fn as_it_is<'a>(name: &'a str, tags: Vec<Cow<'a, str>>) -> Shaped<'a> {
+    Shaped { name: Cow::Borrowed(name), tags, scale: 1.0, options: None, hits: Vec::new(), dropped_by: None }
 }
 
 /// What a further spelling takes beside its bytes.
 const SPELLING_BYTES: i64 = 120;
 
+fn bounded(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX / 4)
+}
+
 /// A spelling that owns its bytes.
-struct OtherSpelling {
+pub(super) struct OtherSpelling {
     bytes: Box<[u8]>,
     name: usize,
     style: NameStyle,
 }
 
 impl OtherSpelling {
-    fn new(spelling: &Spelling<'_>) -> OtherSpelling {
+    pub(super) fn new(spelling: &Spelling<'_>) -> OtherSpelling {
         OtherSpelling { bytes: [spelling.name, spelling.tags].concat().into(), name: spelling.name.len(), style: spelling.style }
     }
 
@@ -403,10 +552,11 @@ impl OtherSpelling {
     fn cost(&self) -> i64 {
         self.bytes.len() as i64 + SPELLING_BYTES
     }
-}
 
-fn bounded(bytes: u64) -> i64 {
-    i64::try_from(bytes).unwrap_or(i64::MAX / 4)
+    pub(super) fn of_kind(&self, kind: Kind) -> Spelling<'_> {
+        let (name, tags) = self.bytes.split_at(self.name);
+        Spelling { name, tags, kind, style: self.style }
+    }
 }
 
 /// Something with a spelling: what `spelled` is keyed by, without copying one to look it up.
@@ -424,15 +574,24 @@ impl Spelled for Known {
     fn spelling(&self) -> Spelling<'_> {
         match &self.other {
             None => self.series.spelling(),
-            Some(other) => {
-                let (name, tags) = other.bytes.split_at(other.name);
-                Spelling { name, tags, kind: self.series.kind(), style: other.style }
-            }
+            Some(other) => other.of_kind(self.series.kind()),
         }
     }
 }
 
 impl<'a> Borrow<dyn Spelled + 'a> for Known {
+    fn borrow(&self) -> &(dyn Spelled + 'a) {
+        self
+    }
+}
+
+impl Spelled for Other {
+    fn spelling(&self) -> Spelling<'_> {
+        self.spelling.of_kind(self.kind)
+    }
+}
+
+impl<'a> Borrow<dyn Spelled + 'a> for Other {
     fn borrow(&self) -> &(dyn Spelled + 'a) {
         self
     }
@@ -465,6 +624,20 @@ impl PartialEq for Known {
 }
 
 impl Eq for Known {}
+
+impl Hash for Other {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self as &dyn Spelled).hash(state);
+    }
+}
+
+impl PartialEq for Other {
+    fn eq(&self, other: &Self) -> bool {
+        self.spelling() == other.spelling()
+    }
+}
+
+impl Eq for Other {}
 
 fn hash_spelling<H: Hasher>(spelling: &Spelling<'_>, state: &mut H) {
     state.write(spelling.name);

@@ -3,7 +3,7 @@
 use super::cut::Base;
 use super::distinct::Distinct;
 use crate::model::sketch::saturate;
-use crate::model::{DdSketch, ExpHist, Kind, Series, Sketches};
+use crate::model::{DdSketch, Kind, Series, Sketches, Tally};
 
 /// Values kept as they came, so that rare series have exact percentiles.
 const RAW_MAX: usize = 64;
@@ -14,6 +14,8 @@ pub(super) struct Standing {
     pub(super) series: Series,
     /// The last window it received something in.
     pub(super) last: u32,
+    /// Idle windows after which it leaves; 0 = never.
+    pub(super) expire: u32,
     pub(super) family: u32,
     pub(super) row: u32,
     pub(super) body: Body,
@@ -50,12 +52,22 @@ impl Body {
     }
 }
 
-/// What a timer, histogram or distribution received in the open window.
-#[derive(Debug, Default)]
-pub(super) struct Dist {
-    /// Everything, while it is little; else the sketches hold it.
-    raw: Vec<(f64, f64)>,
-    sketches: Option<Box<Sketches>>,
+/// What a timer, histogram or distribution received in the open window: everything, while it is little, then
+/// what it comes to.
+#[derive(Debug)]
+pub(super) enum Dist {
+    Raw(Vec<(f64, f64)>),
+    Folded(Box<Folded>),
+}
+
+/// Sketches being filled, with extremes and sum in the unit of the wire.
+#[derive(Debug)]
+pub(super) struct Folded {
+    sum: f64,
+    min: f64,
+    max: f64,
+    exp: Tally,
+    dd: Option<DdSketch>,
 }
 
 /// How samples are folded into sketches.
@@ -67,54 +79,58 @@ pub(super) struct Fold {
     pub(super) dd: bool,
 }
 
+impl Default for Dist {
+    fn default() -> Self {
+        Dist::Raw(Vec::new())
+    }
+}
+
 impl Dist {
     pub(super) fn record(&mut self, value: f64, weight: f64, fold: Fold) {
-        if let Some(sketches) = &mut self.sketches {
-            return fold.add(sketches, value, weight);
-        }
-        self.raw.push((value, weight));
-        if self.raw.len() > RAW_MAX {
-            self.sketches = Some(Box::new(fold.fold(&self.raw)));
-            self.raw = Vec::new();
+        match self {
+            Dist::Folded(folded) => folded.add(value, weight, fold),
+            Dist::Raw(raw) => {
+                raw.push((value, weight));
+                if raw.len() > RAW_MAX {
+                    *self = Dist::Folded(Box::new(Folded::new(raw, fold)));
+                }
+            }
         }
     }
 
-    pub(super) fn close(mut self, fold: Fold) -> Sketches {
-        match self.sketches {
-            Some(sketches) => *sketches,
-            None => {
-                self.raw.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
-                let mut sketches = fold.fold(&self.raw);
-                sketches.raw = Some(self.raw);
-                sketches
+    pub(super) fn close(self, fold: Fold) -> Sketches {
+        match self {
+            Dist::Folded(folded) => folded.close(None),
+            Dist::Raw(mut raw) => {
+                raw.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+                Folded::new(&raw, fold).close(Some(raw))
             }
         }
     }
 }
 
-impl Fold {
-    fn fold(self, raw: &[(f64, f64)]) -> Sketches {
-        let mut sketches = Sketches {
-            min: f64::INFINITY,
-            max: f64::NEG_INFINITY,
-            exp: ExpHist::default(),
-            dd: self.dd.then(DdSketch::default),
-            ..Sketches::default()
-        };
+impl Folded {
+    fn new(raw: &[(f64, f64)], fold: Fold) -> Folded {
+        let dd = fold.dd.then(DdSketch::default);
+        let mut folded = Folded { sum: 0.0, min: f64::INFINITY, max: f64::NEG_INFINITY, exp: Tally::default(), dd };
         for &(value, weight) in raw {
-            self.add(&mut sketches, value, weight);
+            folded.add(value, weight, fold);
         }
-        sketches
+        folded
     }
 
-    fn add(self, sketches: &mut Sketches, value: f64, weight: f64) {
-        sketches.count += weight;
-        sketches.sum = saturate(sketches.sum + value * weight);
-        sketches.min = sketches.min.min(value);
-        sketches.max = sketches.max.max(value);
-        sketches.exp.record(value / self.divisor, weight);
-        if let Some(dd) = &mut sketches.dd {
+    fn add(&mut self, value: f64, weight: f64, fold: Fold) {
+        self.sum = saturate(self.sum + value * weight);
+        self.min = self.min.min(value);
+        self.max = self.max.max(value);
+        self.exp.record(value / fold.divisor, weight);
+        if let Some(dd) = &mut self.dd {
             dd.record(value, weight);
         }
+    }
+
+    fn close(self, raw: Option<Vec<(f64, f64)>>) -> Sketches {
+        let exp = self.exp.close();
+        Sketches { count: exp.count, sum: self.sum, min: self.min, max: self.max, raw, exp, dd: self.dd }
     }
 }

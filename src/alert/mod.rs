@@ -13,7 +13,6 @@ mod saved;
 mod state;
 mod status;
 mod template;
-mod yaml;
 
 pub use config::{Bundle, RulesConfig};
 pub use engine::{Engine, Evaluation, Failure, Settings};

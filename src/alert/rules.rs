@@ -3,12 +3,12 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::template::Template;
-use super::yaml::{self, Content, Node, Place};
 use super::Bundle;
+use super::template::Template;
 use crate::model::units::parse_duration;
 use crate::model::{Labels, labels};
 use crate::query::{self, Expr};
+use crate::yaml::{self, Content, Node, Place};
 
 /// Every rule that is to be evaluated, in order.
 #[derive(Debug, Default)]

@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::{Overrides, exit};
 use crate::config::{self, Finding, Loaded};
+use crate::shape::{ShapeError, Shaping};
 
 #[derive(Args)]
 pub(super) struct CheckArgs {
@@ -27,7 +28,10 @@ impl CheckArgs {
         let mut out = std::io::stdout().lock();
         let (file, errors, warnings) = match config::load(&sources) {
             Ok(loaded) => {
-                let (errors, warnings) = rules(&loaded);
+                let (mut errors, mut warnings) = rules(&loaded);
+                let (more_errors, more_warnings) = mapping(&loaded);
+                errors.extend(more_errors);
+                warnings.extend(more_warnings);
                 (loaded.file, errors, loaded.warnings.into_iter().map(warning).chain(warnings).collect())
             }
             Err(error) => {
@@ -50,6 +54,18 @@ impl CheckArgs {
 
 fn warning(finding: Finding) -> String {
     Finding { message: format!("warning: {}", finding.message), ..finding }.to_string()
+}
+
+/// Reads the mapping file: what is wrong, one line each, and what has no effect.
+fn mapping(loaded: &Loaded) -> (Vec<String>, Vec<String>) {
+    match Shaping::new(&loaded.config.shape, config::read_text) {
+        Ok(shaping) => {
+            let warning =
+                |warning: &ShapeError| ShapeError { message: format!("warning: {}", warning.message), ..warning.clone() }.to_string();
+            (Vec::new(), shaping.warnings().iter().map(warning).collect())
+        }
+        Err(errors) => (errors.iter().map(ToString::to_string).collect(), Vec::new()),
+    }
 }
 
 /// Reads the rule files: what is wrong, one line each, and what is only worth a word.

@@ -145,6 +145,9 @@ fn dispatch(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<Exi
     let Cli { config: file, overrides, command } = Cli::try_parse_from(arguments)?;
     if !matches!(command, None | Some(Command::Run(_) | Command::Check(_) | Command::Config(_) | Command::Explain(_))) {
         overrides.refuse()?;
+        if file.is_some() {
+            return Err(usage("--config has no effect on this command; --url names the relay to ask").into());
+        }
     }
     match command {
         None => run::run(configuration::load(&overrides.over(file))?),

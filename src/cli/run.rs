@@ -18,14 +18,22 @@ pub(super) fn run(loaded: Loaded) -> anyhow::Result<ExitCode> {
     }
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().context("the runtime did not start")?;
-    runtime.block_on(async {
+    let ended = runtime.block_on(async {
         let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        let relay = relay::start(loaded, Clock::system()).await?;
+        let mut hangup = signal(SignalKind::hangup())?;
+        let relay = tokio::select! {
+            started = relay::start(loaded, Clock::system()) => started?,
+            _ = terminate.recv() => return Ok(ExitCode::SUCCESS),
+            _ = interrupt.recv() => return Ok(ExitCode::SUCCESS),
+        };
         // A closed stdout is no reason not to run.
         let _ = std::io::stdout().write_all(relay.banner().as_bytes()).and_then(|()| std::io::stdout().flush());
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+                _ = hangup.recv() => tracing::warn!("a hang-up signal changes nothing: to apply another configuration, restart the relay"),
+            }
         }
         tracing::info!("stopping: draining sockets, cutting the last window");
         tokio::select! {
@@ -33,5 +41,8 @@ pub(super) fn run(loaded: Loaded) -> anyhow::Result<ExitCode> {
             _ = terminate.recv() => Ok(ExitCode::FAILURE),
             _ = interrupt.recv() => Ok(ExitCode::FAILURE),
         }
-    })
+    });
+    // A disk or an upstream that hangs does not keep the process.
+    runtime.shutdown_background();
+    ended
 }

@@ -34,7 +34,7 @@ use crate::web::{HttpConfig, ScrapeConfig};
 pub use error::{ConfigError, Finding, Place};
 pub use load::{DEFAULT_FILE, Loaded, Sources, load, parse};
 pub use not_built::not_built_yet;
-pub use rules::load_rules;
+pub use rules::{load_rules, read_text};
 pub use yaml::to_yaml;
 
 /// The reference: every key with its default and what it does.

@@ -22,7 +22,7 @@ pub fn load_rules(config: &RulesConfig, base: &Path) -> Result<RuleSet, Vec<Rule
             Ok(paths) if paths.is_empty() && is_glob(pattern) => warnings.push(format!("rules.files: {pattern} names no file")),
             Ok(paths) => {
                 for path in paths.into_iter().filter(|path| seen.insert(path.clone())) {
-                    files.push((path.display().to_string(), read(&path)));
+                    files.push((path.display().to_string(), read_text(&path)));
                 }
             }
             Err(message) => files.push((pattern.clone(), Err(message))),
@@ -104,8 +104,8 @@ fn matches(pattern: &[char], text: &[char]) -> bool {
     pattern[p..].iter().all(|&c| c == '*')
 }
 
-/// The text of a regular file of at most 1 MiB.
-fn read(path: &Path) -> Result<String, String> {
+/// The text of a rule or mapping file: a regular file of at most 1 MiB.
+pub fn read_text(path: &Path) -> Result<String, String> {
     let unreadable = |error: std::io::Error| format!("cannot read it: {error}");
     if !fs::metadata(path).map_err(unreadable)?.is_file() {
         return Err("it is not a plain file".into());

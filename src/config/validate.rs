@@ -8,10 +8,14 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::Config;
+use crate::listen::Prefix;
 use crate::model::ByteSize;
+use crate::shape;
 
 /// Series identities fit into the index of the store up to this.
 const MAX_KEY_BYTES: usize = 16 << 10;
+/// What the kernel takes.
+const MAX_SOCKET_PATH: usize = 107;
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Findings as (path, message).
@@ -63,6 +67,7 @@ impl Findings {
 pub(super) fn errors(config: &Config) -> Vec<(String, String)> {
     let mut findings = Findings::default();
     listen(config, &mut findings);
+    findings.0.extend(shape::problems(&config.shape).into_iter().map(|error| (error.path, error.message)));
     limits(config, &mut findings);
     aggregate(config, &mut findings);
     store(config, &mut findings);
@@ -81,9 +86,11 @@ pub(super) fn warnings(config: &Config) -> Vec<(String, String)> {
                 .add(format!("http.listen[{index}]"), "everyone who reaches this address can read; http.web_config sets TLS and passwords");
         }
     }
-    for (index, endpoint) in config.listen.udp.iter().enumerate() {
-        if config.listen.allow_from.is_empty() && !is_loopback(&endpoint.address) {
-            findings.add(format!("listen.udp[{index}]"), "everyone who reaches this address can send; listen.allow_from names who may");
+    for (key, endpoints) in [("listen.udp", &config.listen.udp), ("listen.tcp", &config.listen.tcp)] {
+        for (index, endpoint) in endpoints.iter().enumerate() {
+            if config.listen.allow_from.is_empty() && !is_loopback(&endpoint.address) {
+                findings.add(format!("{key}[{index}]"), "everyone who reaches this address can send; listen.allow_from names who may");
+            }
         }
     }
     findings.0
@@ -103,12 +110,13 @@ fn listen(config: &Config, findings: &mut Findings) {
         for (index, endpoint) in endpoints.iter().enumerate() {
             let mode = u32::from_str_radix(&endpoint.mode, 8).is_ok_and(|mode| mode <= 0o777);
             findings.require(mode, format!("{key}[{index}].mode"), "expected an octal mode in quotes, such as \"0722\"");
-            findings.require(endpoint.path.starts_with(['/', '@']), format!("{key}[{index}].path"), "expected an absolute path");
+            let path = endpoint.path.starts_with(['/', '@']) && (2..=MAX_SOCKET_PATH).contains(&endpoint.path.len());
+            findings.require(path, format!("{key}[{index}].path"), "expected an absolute path, or @ and a name, of at most 107 bytes");
         }
         findings.distinct(key, ".path", endpoints.iter().map(|endpoint| endpoint.path.as_str()));
     }
     for (index, prefix) in listen.allow_from.iter().enumerate() {
-        findings.check(format!("listen.allow_from[{index}]"), address_prefix(prefix));
+        findings.check(format!("listen.allow_from[{index}]"), prefix.parse::<Prefix>());
     }
     size(listen.receive_buffer, "listen.receive_buffer", findings);
     findings.require(listen.max_connections > 0, "listen.max_connections", "expected at least 1");
@@ -186,19 +194,6 @@ fn http(config: &Config, findings: &mut Findings) {
 /// Reads an address with its port.
 fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| format!("invalid address {text:?}: expected an IP address and a port, such as 127.0.0.1:8125 or [::1]:8125"))
-}
-
-/// Reads `10.0.0.0/8`; an address alone is its own prefix.
-fn address_prefix(text: &str) -> Result<(), String> {
-    let invalid = || format!("invalid address prefix {text:?}: expected one such as 10.0.0.0/8 or fd00::/8");
-    let (address, bits) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
-    let address: std::net::IpAddr = address.parse().map_err(|_| invalid())?;
-    let most = if address.is_ipv4() { 32 } else { 128 };
-    match bits.map(str::parse::<u32>) {
-        None => Ok(()),
-        Some(Ok(bits)) if bits <= most => Ok(()),
-        _ => Err(invalid()),
-    }
 }
 
 /// Whether a `host:port` or a host stays on this machine.

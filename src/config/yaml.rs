@@ -10,7 +10,7 @@ use serde_yaml::Value;
 use serde_yaml::value::Index;
 
 use super::Config;
-use super::error::nearest;
+use crate::model::nearest;
 
 /// The largest file that is read.
 pub(super) const MAX_BYTES: usize = 1 << 20;

@@ -199,15 +199,25 @@ fn header(out: &mut String, name: &str, family: &Family) {
         Kind::Gauge | Kind::Set => "gauge",
         Kind::Timer | Kind::Histogram | Kind::Distribution => "summary",
     };
-    let _ = write!(out, "# HELP {name} StatsD {} ", family.kind.as_str());
-    for c in family.name.chars() {
+    let _ = write!(out, "# HELP {name} ");
+    match &family.help {
+        Some(help) => escape_help(out, help),
+        None => {
+            let _ = write!(out, "StatsD {} ", family.kind.as_str());
+            escape_help(out, &family.name);
+        }
+    }
+    let _ = write!(out, "\n# TYPE {name} {kind}\n");
+}
+
+fn escape_help(out: &mut String, text: &str) {
+    for c in text.chars() {
         match c {
             '\\' => out.push_str("\\\\"),
             '\n' => out.push_str("\\n"),
             c => out.push(c),
         }
     }
-    let _ = write!(out, "\n# TYPE {name} {kind}\n");
 }
 
 fn line(out: &mut String, name: [&str; 2], labels: &str, value: f64) {

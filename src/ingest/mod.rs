@@ -14,7 +14,7 @@ use crate::aggregate::{Aggregator, Lane, Limit, Published};
 use crate::clock::Clock;
 use crate::parse::{self, Metric, Options, ParseError, Parsed, Record};
 
-pub use explain::{Bound, Explainer, Explanation, Fate, Identity, Output};
+pub use explain::{Bound, Explainer, Explanation, Fate, Identity, Output, Step};
 pub use rejected::{Rejected, RejectedLine};
 pub use tap::{Heard, Listener, Tap, Wanted};
 
@@ -116,6 +116,26 @@ impl Batch<'_> {
         counts.truncated += 1;
         let options = &self.producer.options;
         parse::each_truncated(bytes, options, &mut |parsed| self.record(parsed));
+    }
+
+    /// Counts a datagram of a sender that may not send.
+    pub fn denied(&mut self, bytes: &[u8]) {
+        let counts = self.lane.counts();
+        counts.datagrams += 1;
+        counts.bytes += bytes.len() as u64;
+        counts.denied += 1;
+    }
+
+    /// Records lines of a stream that has no frames, and so nothing to count but bytes.
+    pub fn lines(&mut self, bytes: &[u8]) {
+        self.lane.counts().bytes += bytes.len() as u64;
+        let options = &self.producer.options;
+        parse::each(bytes, options, &mut |parsed| self.record(parsed));
+    }
+
+    /// Counts bytes of a stream that are no line and no frame.
+    pub fn refuse(&mut self, reason: ParseError) {
+        self.record(Parsed { line: b"", record: Err(reason) });
     }
 
     fn record(&mut self, parsed: Parsed<'_>) {

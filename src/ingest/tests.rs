@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::aggregate::{Base, CutReport, Cutter, CutterOptions, LimitsConfig, Restored};
 use crate::model::{Column, Kind, Window};
+use crate::shape::{DropReason, ShapeConfig, Shaping};
 
 /// Unix milliseconds.
 const NOW: i64 = 1_700_000_005_000;
@@ -21,7 +22,11 @@ struct Bench {
 
 impl Bench {
     fn new(lanes: usize, limits: LimitsConfig, expire_windows: u32) -> Bench {
-        let (aggregator, inbox) = Aggregator::new(limits);
+        Bench::shaped(lanes, limits, expire_windows, Arc::default())
+    }
+
+    fn shaped(lanes: usize, limits: LimitsConfig, expire_windows: u32, shaping: Arc<Shaping>) -> Bench {
+        let (aggregator, inbox) = Aggregator::new(limits, shaping);
         let options = CutterOptions {
             interval: std::time::Duration::from_secs(10),
             expire_windows,
@@ -47,7 +52,7 @@ impl Bench {
 
     fn cut_from(&mut self, mut base: impl FnMut(&crate::model::Series) -> Option<Base>) -> Window {
         self.end += 10_000;
-        let (window, report) = self.cutter.cut(self.end, Vec::new(), &mut base);
+        let (window, report) = self.cutter.cut(self.end, std::time::Duration::from_secs(10), Vec::new(), &mut base);
         self.report = report;
         window
     }
@@ -282,4 +287,142 @@ fn where_a_line_comes_from_is_no_part_of_its_series() {
     let mut bench = one_lane();
     bench.send(0, "a:1|c|c:ci-1|e:pod|card:low\na:2|c|c:in-7\na:4|c");
     assert_eq!(rows(&bench.cut()).len(), 1);
+}
+
+/// One lane whose lines are shaped by `shape` (YAML) with the mapping file `mapping`.
+fn shaped_by(shape: &str, mapping: &str, expire_windows: u32) -> Bench {
+    let config: ShapeConfig = serde_yaml::from_str(shape).unwrap();
+    let shaping = Shaping::new(&config, |_| Ok(mapping.to_string())).unwrap();
+    Bench::shaped(1, LimitsConfig::default(), expire_windows, Arc::new(shaping))
+}
+
+fn counts(bench: &Bench) -> crate::aggregate::Counts {
+    let producer = &bench.producers[0];
+    producer.lane.lock().counts().clone()
+}
+
+#[test]
+fn lines_join_the_series_that_shaping_names() {
+    let mapping = "mappings:\n- { match: app.*.hits, name: hits, labels: { app: $1 } }\n- { match: all.*, name: all }\n";
+    let mut bench = shaped_by("{ mapping: m, namespace: ns, tags: { env: prod } }", mapping, 0);
+    for _ in 0..3 {
+        bench.send(0, "app.shop.hits:1|c|#b,a\napp.shop.hits:2|c|#a,b\nall.x:1|c\nall.y:10|c\nns.all:100|c");
+    }
+    let window = bench.cut();
+    assert_eq!(shown(&window, "ns.hits|counter|#a,app:shop,b,env:prod").as_deref(), Some("9/9"));
+    assert_eq!(shown(&window, "ns.all|counter|#env:prod").as_deref(), Some("33/33"));
+    assert_eq!(shown(&window, "ns.ns.all|counter|#env:prod").as_deref(), Some("300/300"));
+    assert_eq!(rows(&window).len(), 3);
+}
+
+#[test]
+fn every_dropped_line_is_counted_by_its_reason() {
+    let mapping = "mappings:\n- { match: gone.*, name: x, action: drop }\n- { match: kept.*, name: kept }\n";
+    let mut bench = shaped_by("{ mapping: m, unmapped: drop, filters: [{ drop: { tags: [noise] } }] }", mapping, 0);
+    for _ in 0..5 {
+        bench.send(0, "gone.a:1|c\ngone.b:1|ms\nkept.a:1|c\nkept.a:1|c|#noise\nother:1|g\nother:1|g|T1700000000");
+    }
+    let counts = counts(&bench);
+    assert_eq!(counts.accepted, 5);
+    assert_eq!(counts.dropped[DropReason::Mapping as usize], 10);
+    assert_eq!(counts.dropped[DropReason::Filter as usize], 5);
+    assert_eq!(counts.dropped[DropReason::Unmapped as usize], 10);
+    let window = bench.cut();
+    assert_eq!(rows(&window), [("kept|counter".to_string(), "5/5".to_string())]);
+    assert!(window.stamped.is_empty());
+}
+
+#[test]
+fn values_are_scaled_by_the_rule_of_their_own_spelling() {
+    let mapping =
+        "mappings:\n- { match: us.*, name: t, scale: 0.5 }\n- { match: ms.*, name: t, scale: 4 }\n- { match: plain.*, name: t }\n";
+    let mut bench = shaped_by("{ mapping: m, filters: [{ scale: { match: { type: [gauge] }, by: 2 } }] }", mapping, 0);
+    for _ in 0..2 {
+        bench.send(0, "ms.a:1|c\nus.a:1|c|@0.5\nplain.a:1|c\nms.a:1:2|h\nus.a:10|h\nms.a:3|g\nus.a:6|g|T1700000000\nms.a:x|s");
+    }
+    let window = bench.cut();
+    assert_eq!(shown(&window, "t|counter").as_deref(), Some("12/12"));
+    assert_eq!(shown(&window, "t|histogram").as_deref(), Some("6/34"));
+    assert_eq!(shown(&window, "t|gauge").as_deref(), Some("24"));
+    assert_eq!(shown(&window, "t|set").as_deref(), Some("1"));
+    assert_eq!(window.stamped.iter().map(|stamped| stamped.value).collect::<Vec<_>>(), [6.0, 6.0]);
+    bench.send(0, "us.a:2|c\nms.a:2|c");
+    assert_eq!(shown(&bench.cut(), "t|counter").as_deref(), Some("9/21"));
+}
+
+#[test]
+fn a_series_leaves_by_the_ttl_of_its_rule() {
+    let mapping =
+        "defaults: { ttl: 40s }\nmappings:\n- { match: short, name: short, ttl: 15s, help: Short. }\n- { match: long, name: long }\n";
+    let mut bench = shaped_by("{ mapping: m }", mapping, 0);
+    bench.send(0, "short:1|c\nlong:1|c\nother:1|c");
+    let first = bench.cut();
+    assert_eq!(first.families().map(|(family, _)| family.help.as_deref()).collect::<Vec<_>>(), [Some("Short."), None, None]);
+    let left: Vec<Vec<String>> = (0..5).map(|_| bench.cut().gone.iter().map(|series| series.name().to_string()).collect()).collect();
+    assert_eq!(left, [vec![], vec!["short".to_string()], vec![], vec!["long".to_string(), "other".to_string()], vec![]]);
+    bench.send(0, "short:1|c");
+    assert_eq!(shown(&bench.cut(), "short|counter").as_deref(), Some("1/1"));
+}
+
+#[test]
+fn a_restored_series_is_met_by_its_lines_and_by_no_other_name() {
+    let mapping = "mappings:\n- { match: brief, name: brief, ttl: 10s }\n";
+    let mut bench = shaped_by("{ namespace: ns, mapping: m }", mapping, 0);
+    let restored = |name: &str, tags: &[&str], total: f64| Restored {
+        kind: Kind::Counter,
+        name: name.into(),
+        tags: tags.iter().map(ToString::to_string).collect(),
+        base: Base { total, ..Base::default() },
+        age: 0,
+    };
+    bench.cutter.restore([restored("ns.hits", &["a:1", "b:x,y"], 40.0), restored("ns.brief", &[], 1.0)], &mut |_| None);
+    bench.send(0, "hits:2|c|#a:1\nns.hits:100|c|#a:1\nbrief:1|c");
+    let window = bench.cut();
+    assert_eq!(shown(&window, "ns.hits|counter|#a:1,b:x,y").as_deref(), Some("0/40"));
+    assert_eq!(shown(&window, "ns.hits|counter|#a:1").as_deref(), Some("2/2"));
+    assert_eq!(shown(&window, "ns.ns.hits|counter|#a:1").as_deref(), Some("100/100"));
+    assert_eq!(shown(&window, "ns.brief|counter").as_deref(), Some("1/2"));
+    assert_eq!(window.births.len(), 2);
+    assert_eq!(bench.cut().gone.iter().map(|series| series.name().to_string()).collect::<Vec<_>>(), ["ns.brief"]);
+}
+
+#[test]
+fn what_is_remembered_about_dropped_lines_is_bounded() {
+    let config: ShapeConfig = serde_yaml::from_str("{ filters: [{ drop: { name: ['noise.*'] } }] }").unwrap();
+    let shaping = Shaping::new(&config, |_| Ok(String::new())).unwrap();
+    let limits = LimitsConfig { series: 100, ..LimitsConfig::default() };
+    let mut bench = Bench::shaped(1, limits, 0, Arc::new(shaping));
+    for n in 0..250 {
+        bench.send(0, &format!("noise.{n}:1|c"));
+    }
+    assert_eq!(counts(&bench).dropped[DropReason::Filter as usize], 250);
+    bench.cut();
+    bench.send(0, "noise.1:1|c\nkept:1|c");
+    assert_eq!(rows(&bench.cut()).len(), 1);
+}
+
+#[test]
+fn many_spellings_of_one_series_add_up() {
+    let mut bench = shaped_by("{ mapping: m }", "mappings:\n- { match: all.*, name: all }\n", 0);
+    for _ in 0..2 {
+        for block in 0..400 {
+            let lines: Vec<String> = (0..100).map(|n| format!("all.{}:1|c", block * 100 + n)).collect();
+            bench.send(0, &lines.join("\n"));
+        }
+    }
+    assert_eq!(rows(&bench.cut()), [("all|counter".to_string(), "80000/80000".to_string())]);
+}
+
+#[test]
+fn spellings_of_one_gauge_keep_their_order() {
+    let mut bench = Bench::new(1, LimitsConfig::default(), 1);
+    bench.send(0, "a:1|g|#x,y\na:2|g|#y,x\na:3|g|#x,y\nb:1|g|#x,y\nb:2|g|#y,x");
+    let window = bench.cut();
+    assert_eq!(shown(&window, "a|gauge|#x,y").as_deref(), Some("3"));
+    assert_eq!(shown(&window, "b|gauge|#x,y").as_deref(), Some("2"));
+    assert_eq!(bench.cut().gone.len(), 2);
+    bench.send(0, "b:5|g|#y,x\na:6|g|#y,x\na:7|g|#x,y");
+    let window = bench.cut();
+    assert_eq!(shown(&window, "a|gauge|#x,y").as_deref(), Some("7"));
+    assert_eq!(shown(&window, "b|gauge|#x,y").as_deref(), Some("5"));
 }

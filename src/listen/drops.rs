@@ -5,13 +5,46 @@ use std::fs;
 use std::io;
 use std::os::fd::AsFd;
 
+use metrics::Counter;
+use parking_lot::Mutex;
+
+use crate::telemetry;
+
+/// Publishes the kernel's count of datagrams it dropped at one UDP socket.
+#[derive(Debug)]
+pub struct DropCounter {
+    inode: u64,
+    v6: bool,
+    seen: Mutex<u32>,
+    counter: Counter,
+}
+
+impl DropCounter {
+    /// Counts from now on: what an inherited socket dropped before is the earlier process's to tell.
+    pub(super) fn new(socket: &impl AsFd, listener: &str, v6: bool) -> io::Result<DropCounter> {
+        let counter = telemetry::DATAGRAMS_KERNEL_DROPPED.counter(&[("listener", listener)]);
+        let inode = inode(socket)?;
+        Ok(DropCounter { inode, v6, seen: Mutex::new(read(inode, v6).unwrap_or(0)), counter })
+    }
+
+    /// Reads the kernel's number and adds what is new. Exact at the end of a burst.
+    pub fn publish(&self) {
+        let mut seen = self.seen.lock();
+        if let Some(now) = read(self.inode, self.v6) {
+            // The kernel's number is 32 bits wide and wraps.
+            self.counter.increment(u64::from(now.wrapping_sub(*seen)));
+            *seen = now;
+        }
+    }
+}
+
 /// The inode that names a socket in the kernel's tables.
-pub(super) fn inode(socket: &impl AsFd) -> io::Result<u64> {
+fn inode(socket: &impl AsFd) -> io::Result<u64> {
     Ok(nix::sys::stat::fstat(socket)?.st_ino)
 }
 
 /// Datagrams dropped at the socket since it was made, modulo 2^32. `None` when it is not in the table.
-pub(super) fn read(inode: u64, v6: bool) -> Option<u32> {
+fn read(inode: u64, v6: bool) -> Option<u32> {
     let table = fs::read_to_string(if v6 { "/proc/self/net/udp6" } else { "/proc/self/net/udp" }).ok()?;
     find(&table, inode)
 }

@@ -32,3 +32,12 @@ pub struct Check {
     /// Canonical: trimmed, distinct, sorted.
     pub tags: Vec<String>,
 }
+
+impl Check {
+    /// Memory it takes, in bytes.
+    pub fn bytes(&self) -> usize {
+        let texts = [Some(&self.name), self.hostname.as_ref(), self.message.as_ref()];
+        let tags: usize = self.tags.iter().map(|tag| tag.len() + size_of::<String>()).sum();
+        size_of::<Check>() + texts.into_iter().flatten().map(String::len).sum::<usize>() + tags
+    }
+}

@@ -38,3 +38,12 @@ pub struct Event {
     /// Canonical: trimmed, distinct, sorted.
     pub tags: Vec<String>,
 }
+
+impl Event {
+    /// Memory it takes, in bytes.
+    pub fn bytes(&self) -> usize {
+        let texts = [Some(&self.text), self.hostname.as_ref(), self.aggregation_key.as_ref(), self.source_type.as_ref()];
+        let tags: usize = self.tags.iter().map(|tag| tag.len() + size_of::<String>()).sum();
+        size_of::<Event>() + self.title.len() + texts.into_iter().flatten().map(String::len).sum::<usize>() + tags
+    }
+}

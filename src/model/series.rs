@@ -25,6 +25,8 @@ pub enum NameStyle {
     Librato = 2,
     /// `pre[k=v]post`
     SignalFx = 3,
+    /// Not from the wire: the name and tags are those of the series, and no line has this spelling.
+    Canonical = 4,
 }
 
 /// The identity of a series as a sender wrote it: what a lane compares, byte by byte.

@@ -3,6 +3,8 @@
 //! Bucket `i` of schema `s` holds values in `(2^((i-1)/2^s), 2^(i/2^s)]`, the layout of Prometheus native
 //! histograms. At schema 5 a quantile is off by at most 1.1 % of its value.
 
+use std::sync::LazyLock;
+
 /// Buckets kept on each side of zero before the schema is lowered by one.
 pub const MAX_BUCKETS: usize = 1_024;
 /// The schema a sketch starts with: bucket bounds grow by 2^(1/32).
@@ -140,6 +142,32 @@ pub fn bucket_index(magnitude: f64, schema: i8) -> i32 {
     }
 }
 
+/// The bucket of [`START_SCHEMA`] that a magnitude above [`ZERO_THRESHOLD`] falls into, without a logarithm:
+/// the exponent names the octave, a table the first bucket that the leading bits of the fraction may be in.
+pub(super) fn finest_index(magnitude: f64) -> i32 {
+    const FRACTION: u64 = (1 << 52) - 1;
+    const PER_OCTAVE: i32 = 1 << START_SCHEMA;
+    struct Table {
+        /// The fraction bits of each bucket's upper bound; the last bucket ends with its octave.
+        bounds: [u64; PER_OCTAVE as usize + 1],
+        first: [u8; 256],
+    }
+    static TABLE: LazyLock<Table> = LazyLock::new(|| {
+        let bound = |at: usize| if at < PER_OCTAVE as usize { upper_bound(at as i32, START_SCHEMA).to_bits() & FRACTION } else { FRACTION };
+        let bounds = std::array::from_fn(bound);
+        let first = |lead: usize| bounds.iter().position(|&bound| bound >= (lead as u64) << 44).unwrap_or(0) as u8;
+        Table { bounds, first: std::array::from_fn(first) }
+    });
+    let table = &*TABLE;
+    let octave = ((magnitude.to_bits() >> 52) as i32) - 1_023;
+    let fraction = magnitude.to_bits() & FRACTION;
+    let mut at = usize::from(table.first[(fraction >> 44) as usize]);
+    while fraction > table.bounds[at] {
+        at += 1;
+    }
+    octave * PER_OCTAVE + at as i32
+}
+
 /// Keeps an accumulator finite.
 pub fn saturate(sum: f64) -> f64 {
     sum.clamp(f64::MIN, f64::MAX)
@@ -149,7 +177,7 @@ fn middle(index: i32, schema: i8) -> f64 {
     ((f64::from(index) - 0.5) * (-f64::from(schema)).exp2()).exp2()
 }
 
-fn lowered(index: i32, by: i8) -> i32 {
+pub(super) fn lowered(index: i32, by: i8) -> i32 {
     // ceil(index / 2^by), also for negative indices.
     let by = u32::from(by.unsigned_abs());
     ((i64::from(index) + (1_i64 << by) - 1) >> by) as i32
@@ -189,6 +217,17 @@ mod tests {
     fn bucket_edges_belong_to_the_bucket_below() {
         for (value, index) in [(1.0, 0), (2.0, 32), (1.000_001, 1), (0.5, -32), (4.0, 64)] {
             assert_eq!(bucket_index(value, START_SCHEMA), index, "{value}");
+        }
+    }
+
+    #[test]
+    fn the_table_and_the_logarithm_agree() {
+        let mut random = fastrand::Rng::with_seed(1);
+        for index in -900..900 {
+            let edge = upper_bound(index, START_SCHEMA);
+            for value in [edge, edge.next_up(), edge.next_down(), edge * (1.0 + random.f64() / 50.0)] {
+                assert_eq!(finest_index(value), bucket_index(value, START_SCHEMA), "{value:e}");
+            }
         }
     }
 

@@ -13,6 +13,8 @@ pub struct Family {
     /// The name in Prometheus' alphabet; a second type under one such name carries its type as a suffix.
     pub prom_name: Arc<str>,
     pub kind: Kind,
+    /// From the mapping file.
+    pub help: Option<Arc<str>>,
     /// Row order of the family's column.
     pub series: Vec<Series>,
 }
@@ -98,7 +100,7 @@ pub struct Recorded {
 pub struct Window {
     /// Unix milliseconds. A multiple of the interval, save for the last window of a process.
     pub end: i64,
-    /// Nominal length: the configured interval.
+    /// The configured interval; more when the cut came late.
     pub length: Duration,
     pub roster: Arc<[Arc<Family>]>,
     /// One per family of the roster.
@@ -118,8 +120,7 @@ pub struct Window {
 impl Window {
     /// Unix milliseconds at which the window began.
     pub fn start(&self) -> i64 {
-        let length = self.length.as_millis() as i64;
-        (self.end - 1).div_euclid(length) * length
+        self.end - self.length.as_millis() as i64
     }
 
     /// Families with their columns.

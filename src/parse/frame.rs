@@ -128,6 +128,13 @@ impl Lines {
         }
     }
 
+    /// Says that the stream broke off: what has begun may be half a line, and is refused.
+    pub fn abandon(self, sink: &mut impl FnMut(Unit<'_>)) {
+        if !self.begun.is_empty() {
+            sink(Err(ParseError::UnterminatedLine));
+        }
+    }
+
     fn skip<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
         match memchr(b'\n', bytes) {
             Some(end) => {

@@ -95,7 +95,7 @@ impl<'a> NameParts<'a> {
             balanced: true,
         };
         match style {
-            NameStyle::Plain => verbatim(true),
+            NameStyle::Plain | NameStyle::Canonical => verbatim(true),
             NameStyle::Influx => find(0, b',').map_or(verbatim(true), |at| split(at, name.len(), name.len())),
             NameStyle::Librato => find(0, b'#').map_or(verbatim(true), |at| split(at, name.len(), name.len())),
             NameStyle::SignalFx => match find(0, b'[').map(|open| (open, find(open, b']'))) {

@@ -1,7 +1,7 @@
 //! The cut thread: folds what lanes hand over, and closes a window whenever one is due.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
@@ -32,8 +32,8 @@ pub(super) struct Cutting {
     pub(super) out: SyncSender<Arc<Window>>,
     /// Set once the listeners have stopped: one last cut.
     pub(super) stop: Arc<AtomicBool>,
-    /// Wall time of the last cut, for the watchdog.
-    pub(super) last_cut: Arc<AtomicI64>,
+    /// Cuts so far, for the watchdog.
+    pub(super) cuts: Arc<AtomicU64>,
 }
 
 impl Cutting {
@@ -44,19 +44,24 @@ impl Cutting {
         loop {
             let stopping = self.stop.load(Ordering::Acquire);
             let now = self.clock.now_ms();
-            let due = if stopping { Some(self.schedule.last_cut(now)) } else { self.schedule.due(now) };
-            if let Some(due) = due {
+            let regular = self.schedule.due(now);
+            let last = stopping.then(|| self.schedule.last_cut(now));
+            for due in regular.into_iter().chain(last) {
                 if due.stepped {
                     steps.increment(1);
-                    tracing::warn!(end = due.end, "the wall clock went back; the window is labelled after the last one");
+                    tracing::warn!(
+                        end = due.end,
+                        "windows up to this end were cut already (the clock went back, or two stops in one window); this one is labelled after them"
+                    );
                 }
                 let own = self.own.samples();
                 let began = self.clock.instant();
-                let (mut window, report) = self.cutter.cut(due.end, own, &mut *self.base);
+                let length = Duration::from_millis(due.length.unsigned_abs());
+                let (mut window, report) = self.cutter.cut(due.end, length, own, &mut *self.base);
                 self.checks.show(&mut window);
                 flush.record(self.clock.instant() - began);
                 windows.increment(1);
-                self.last_cut.store(now, Ordering::Release);
+                self.cuts.fetch_add(1, Ordering::Release);
                 tell(&report);
                 // Fails only when the fan-out is gone, which ends the process.
                 let _ = self.out.send(Arc::new(window));

@@ -13,8 +13,9 @@ pub(super) fn choose(asked: Option<&Path>, state_directory: Option<OsString>) ->
     if let Some(asked) = asked {
         return usable(asked).map(|()| asked.to_path_buf()).map_err(|error| {
             StartError::failed(format!(
-                "the data directory {} cannot be used: {error}. Give the relay's user write access to it, or name another with --data-dir or data_dir",
-                asked.display()
+                "the data directory {} cannot be used: {error}. {}, or name another with --data-dir or data_dir",
+                asked.display(),
+                if asked.is_file() { "It is a file: move it away" } else { "Give the relay's user write access to it" }
             ))
         });
     }
@@ -23,7 +24,12 @@ pub(super) fn choose(asked: Option<&Path>, state_directory: Option<OsString>) ->
     let mut reasons = Vec::new();
     for candidate in &candidates {
         match usable(candidate) {
-            Ok(()) => return Ok(candidate.clone()),
+            Ok(()) => {
+                if candidate.exists() && !reasons.is_empty() {
+                    tracing::warn!("the data lies in {}: {}", candidate.display(), reasons.join("; "));
+                }
+                return Ok(candidate.clone());
+            }
             Err(error) => reasons.push(format!("{}: {error}", candidate.display())),
         }
     }

@@ -1,16 +1,23 @@
 //! The sockets: inherited from a supervisor, or bound as configured.
 
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::fmt::Display;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
 
 use listenfd::ListenFd;
 
 use super::StartError;
-use crate::listen::{ListenConfig, UdpListener};
-use crate::parse::Options;
+use crate::listen::{DatagramListener, Endpoint, ListenConfig, StreamListener, UnixEndpoint};
+use crate::parse::{Dialect, Options};
+
+/// What a supervisor calls the TCP socket that is not for lines.
+const HTTP: &str = "http";
 
 /// Everything that is read, before anything reads it.
+#[derive(Default)]
 pub(super) struct Sockets {
-    pub(super) udp: Vec<(UdpListener, Options)>,
+    pub(super) datagrams: Vec<(DatagramListener, Options)>,
+    pub(super) streams: Vec<(StreamListener, Options)>,
     pub(super) http: Vec<TcpListener>,
     /// Why a listener is missing while the relay runs all the same.
     pub(super) missing: Vec<String>,
@@ -19,17 +26,31 @@ pub(super) struct Sockets {
 /// Takes what the supervisor passed in; binds what it did not. Inherited sockets replace the listeners of
 /// their kind.
 pub(super) fn open(listen: &ListenConfig, http: &[String]) -> Result<Sockets, StartError> {
-    let mut inherited = inherit()?;
-    let mut sockets = Sockets { udp: Vec::new(), http: std::mem::take(&mut inherited.tcp), missing: Vec::new() };
-    let buffer = listen.receive_buffer.bytes();
-    let options = Options { dialect: listen.dialect, strict: listen.strict, eol_required: false };
-    for socket in inherited.udp {
-        let listener = UdpListener::inherit(socket, buffer)
-            .map_err(|error| StartError::failed(format!("an inherited UDP socket cannot be used: {error}")))?;
-        sockets.udp.push((listener, options));
+    let mut sockets = Sockets::default();
+    let inherited = inherit(listen, &mut sockets)?;
+    if !inherited.udp {
+        bind_udp(listen, &mut sockets)?;
     }
-    if sockets.udp.is_empty() {
-        bind_udp(listen, buffer, options, &mut sockets)?;
+    if !inherited.unix_datagram {
+        for endpoint in &listen.unix_datagram {
+            let bound = unix("listen.unix_datagram", endpoint, DatagramListener::unix)?;
+            sockets.datagrams.push((bound, options(listen, endpoint.dialect, endpoint.strict)));
+        }
+    }
+    if !inherited.unix_stream {
+        for endpoint in &listen.unix_stream {
+            let bound = unix("listen.unix_stream", endpoint, StreamListener::unix)?;
+            sockets.streams.push((bound, options(listen, endpoint.dialect, endpoint.strict)));
+        }
+    }
+    if !inherited.tcp {
+        for endpoint in &listen.tcp {
+            let bound = at(endpoint, StreamListener::tcp).map_err(|error| {
+                let address = &endpoint.address;
+                StartError::failed(format!("listen.tcp: cannot bind {address}: {error}. Free the port, or choose another with listen.tcp"))
+            })?;
+            sockets.streams.push((bound, options(listen, endpoint.dialect, endpoint.strict)));
+        }
     }
     if sockets.http.is_empty() {
         for address in http {
@@ -44,48 +65,80 @@ pub(super) fn open(listen: &ListenConfig, http: &[String]) -> Result<Sockets, St
     Ok(sockets)
 }
 
-fn bind_udp(listen: &ListenConfig, buffer: usize, options: Options, sockets: &mut Sockets) -> Result<(), StartError> {
+/// How a listener's lines are read: as it says itself, else as all are.
+fn options(listen: &ListenConfig, dialect: Option<Dialect>, strict: Option<bool>) -> Options {
+    Options { dialect: dialect.unwrap_or(listen.dialect), strict: strict.unwrap_or(listen.strict), eol_required: false }
+}
+
+fn bind_udp(listen: &ListenConfig, sockets: &mut Sockets) -> Result<(), StartError> {
     // Of the two default addresses one may be missing: a machine without IPv6 is no reason not to start.
     let tolerant = listen.udp == ListenConfig::default().udp;
     for endpoint in &listen.udp {
-        let options =
-            Options { dialect: endpoint.dialect.unwrap_or(options.dialect), strict: endpoint.strict.unwrap_or(options.strict), ..options };
-        let bound = endpoint
-            .address
-            .parse::<SocketAddr>()
-            .map_err(|error| error.to_string())
-            .and_then(|address| UdpListener::bind(address, buffer).map_err(|error| error.to_string()));
-        match bound {
-            Ok(listener) => sockets.udp.push((listener, options)),
+        match at(endpoint, |address| DatagramListener::udp(address, listen.receive_buffer.bytes())) {
+            Ok(listener) => sockets.datagrams.push((listener, options(listen, endpoint.dialect, endpoint.strict))),
             Err(error) => sockets.missing.push(format!("listen.udp: cannot bind {}: {error}", endpoint.address)),
         }
     }
-    if !sockets.missing.is_empty() && (!tolerant || sockets.udp.is_empty()) {
+    if !sockets.missing.is_empty() && (!tolerant || sockets.datagrams.is_empty()) {
         let reasons = sockets.missing.join("; ");
         return Err(StartError::failed(format!("{reasons}. Free the port, or choose another with --udp or listen.udp")));
     }
     Ok(())
 }
 
-#[derive(Default)]
-struct Inherited {
-    udp: Vec<UdpSocket>,
-    tcp: Vec<TcpListener>,
+fn at<L>(endpoint: &Endpoint, bind: impl Fn(SocketAddr) -> io::Result<L>) -> Result<L, String> {
+    let address = endpoint.address.parse::<SocketAddr>().map_err(|error| error.to_string())?;
+    bind(address).map_err(|error| error.to_string())
 }
 
-fn inherit() -> Result<Inherited, StartError> {
+fn unix<L>(key: &str, endpoint: &UnixEndpoint, bind: impl Fn(&str, u32) -> io::Result<L>) -> Result<L, StartError> {
+    let path = &endpoint.path;
+    let failed = |error: &dyn Display| StartError::failed(format!("{key}: cannot bind {path}: {error}. Make way, or choose another path"));
+    let mode = u32::from_str_radix(&endpoint.mode, 8).map_err(|error| failed(&error))?;
+    bind(path, mode).map_err(|error| failed(&error))
+}
+
+/// The kinds of which the supervisor passed in at least one.
+#[derive(Default)]
+struct Inherited {
+    udp: bool,
+    unix_datagram: bool,
+    unix_stream: bool,
+    tcp: bool,
+}
+
+/// A TCP socket named `http` is for the page and the API; every other one, whatever its name, is for lines.
+fn inherit(listen: &ListenConfig, sockets: &mut Sockets) -> Result<Inherited, StartError> {
+    // The names of the sockets, which come with them, in their order.
+    let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
+    let names: Vec<&str> = names.split(':').collect();
+    let options = options(listen, None, None);
     let mut passed = ListenFd::from_env();
     let mut inherited = Inherited::default();
     for at in 0..passed.len() {
+        let failed = |error: &dyn Display| {
+            StartError::failed(format!("the inherited socket number {at} (file descriptor {}) cannot be used: {error}", at + 3))
+        };
+        let unusable = |error: io::Error| failed(&error);
         if let Ok(Some(socket)) = passed.take_udp_socket(at) {
-            inherited.udp.push(socket);
-        } else if let Ok(Some(listener)) = passed.take_tcp_listener(at) {
-            inherited.tcp.push(listener);
+            let listener = DatagramListener::inherited_udp(socket, listen.receive_buffer.bytes()).map_err(unusable)?;
+            sockets.datagrams.push((listener, options));
+            inherited.udp = true;
+        } else if let Ok(Some(socket)) = passed.take_unix_datagram(at) {
+            sockets.datagrams.push((DatagramListener::inherited_unix(socket).map_err(unusable)?, options));
+            inherited.unix_datagram = true;
+        } else if let Ok(Some(socket)) = passed.take_unix_listener(at) {
+            sockets.streams.push((StreamListener::inherited_unix(socket).map_err(unusable)?, options));
+            inherited.unix_stream = true;
+        } else if let Ok(Some(socket)) = passed.take_tcp_listener(at) {
+            if names.get(at) == Some(&HTTP) {
+                sockets.http.push(socket);
+            } else {
+                sockets.streams.push((StreamListener::inherited_tcp(socket).map_err(unusable)?, options));
+                inherited.tcp = true;
+            }
         } else {
-            return Err(StartError::failed(format!(
-                "the inherited socket number {at} (file descriptor {}) is neither UDP nor a TCP listener; take it out of the socket unit",
-                at + 3
-            )));
+            return Err(failed(&"it is neither UDP, nor TCP, nor a unix datagram or stream socket; take it out of the socket unit"));
         }
     }
     Ok(inherited)

@@ -2,10 +2,11 @@
 //! read before the store is open.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicI64};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use parking_lot::RwLock;
 use tokio::sync::watch;
@@ -22,13 +23,15 @@ use super::{ExitStatus, StartError, data_dir, sockets, systemd};
 use crate::aggregate::{Aggregator, Base, Cutter, CutterOptions, Handed, Published, Restored, Schedule};
 use crate::alert::{Engine, GroupStatus, SavedAlert, Settings};
 use crate::clock::Clock;
-use crate::config::{Config, Loaded, load_rules};
+use crate::config::{self, Config, Loaded, load_rules};
 use crate::ingest::{Producer, Views};
-use crate::listen::{Heartbeat, Threads};
+use crate::listen::{AllowFrom, Bounds, DatagramKind, DatagramListener, Heartbeat, ListenConfig, Prefix, Threads};
 use crate::model::{Kind, Labels, Matcher, Select, SelectError, Selected, TimeRange};
 use crate::notify::{self, NotifyHandle};
+use crate::parse::Options;
+use crate::shape::Shaping;
 use crate::sink::{self, SinkContext, SinkHandle, SinkType};
-use crate::store::{self, Store, StoreError, Writer};
+use crate::store::{self, Lock, Store, StoreError, Writer};
 use crate::telemetry::{self, Telemetry};
 use crate::web::{self, App, Health, Page, State, TimerUnit};
 
@@ -43,6 +46,9 @@ const THREADS_MAX: usize = 3;
 pub struct Relay {
     pub(super) receivers: Vec<JoinHandle<()>>,
     pub(super) stop_receiving: Arc<AtomicBool>,
+    pub(super) streams: JoinSet<()>,
+    /// Until when what has arrived may still be read.
+    pub(super) stop_streams: watch::Sender<Option<Instant>>,
     pub(super) cutting: JoinHandle<()>,
     pub(super) stop_cutting: Arc<AtomicBool>,
     pub(super) fan_out: JoinHandle<()>,
@@ -79,26 +85,31 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
     for warning in &rules.warnings {
         tracing::warn!("{warning}");
     }
+    let shaping = Arc::new(shaping(config)?);
     let directory = if config.store.enabled {
         data_dir::choose(config.data_dir.as_deref(), std::env::var_os("STATE_DIRECTORY"))?
     } else {
         PathBuf::new()
     };
+    // Before the sockets: a second relay on this directory hears of that, not of a busy port.
+    let lock = if config.store.enabled { Some(Lock::take(&directory).map_err(|error| refused(&error))?) } else { None };
     let opened = sockets::open(&config.listen, &config.http.listen)?;
     for missing in &opened.missing {
         tracing::warn!("{missing}");
         health.set("listener", State::Degraded, missing.clone());
     }
     let banner = banner(&opened, &directory, config);
+    let Sockets { datagrams, streams, http, .. } = opened;
+    let allow_from = allow_from(&config.listen)?;
 
     let mut tasks = JoinSet::new();
-    let (aggregator, inbox) = Aggregator::new(config.limits.clone());
+    let (aggregator, inbox) = Aggregator::new(config.limits.clone(), shaping.clone());
     // The limit holds from the first datagram on.
     if let Some(resident) = resident_bytes() {
         aggregator.registry.grant(resident);
     }
     let (views, stop_receiving) = (Arc::new(Views::default()), Arc::new(AtomicBool::new(false)));
-    let (receivers, heartbeats) = receive(opened.udp, config, &aggregator, &views, &stop_receiving, &clock, &telemetry)?;
+    let (receivers, mut heartbeats) = receive(datagrams, config, &allow_from, &aggregator, &views, &stop_receiving, &clock, &telemetry)?;
 
     let late = Arc::new(LateStore::default());
     let running = Sinks::default();
@@ -117,11 +128,11 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
             let status: Arc<RwLock<Vec<GroupStatus>>> = status.clone();
             move || status.read().clone()
         }),
-        config_yaml: crate::config::to_yaml(config),
-        inside: inside::inside(config, views.clone(), late.clone(), running.clone(), clock.clone()),
+        config_yaml: config::to_yaml(config),
+        inside: inside::inside(config, shaping, views.clone(), late.clone(), running.clone(), clock.clone()),
     });
     let mut web = JoinSet::new();
-    web.spawn(web::serve(opened.http, app, web_stopped));
+    web.spawn(web::serve(http, app, web_stopped));
 
     let context = SinkContext { interval: config.aggregate.interval, clock: clock.clone(), hostname: hostname() };
     let mut sinks = Vec::new();
@@ -133,7 +144,12 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
     let external_url = format!("http://{}", config.http.listen.first().map_or("localhost", String::as_str));
     let notify = notify::start(&config.notify, external_url.clone(), clock.clone(), &mut tasks).map_err(StartError::config)?;
 
-    let (store, writer) = open_store(config, &directory, &clock)?;
+    // On a thread of its own, so that a signal is answered meanwhile.
+    let opening = tokio::task::spawn_blocking({
+        let (config, directory, clock) = (config.clone(), directory.clone(), clock.clone());
+        move || open_store(&config, lock, &directory, &clock)
+    });
+    let (store, writer) = opening.await.map_err(|error| StartError::failed(format!("the store did not open: {error}")))??;
     store.bound_dead(config.limits.memory.bytes() / BYTES_PER_DEAD);
     let cutter = cutter(&aggregator, inbox, config, &store);
     let (windows, waiting) = sync_channel(WINDOWS_MAX);
@@ -142,21 +158,23 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
     let engine = Engine::new(rules, settings, saved);
     *status.write() = engine.status();
     let stop_cutting = Arc::new(AtomicBool::new(false));
-    let last_cut = Arc::new(AtomicI64::new(clock.now_ms()));
+    let cuts = Arc::new(AtomicU64::new(0));
     let mut cutting = Cutting {
-        aggregator,
+        aggregator: aggregator.clone(),
         cutter,
         schedule: Schedule::new(config.aggregate.interval.as_millis() as i64, clock.now_ms(), store.last_window()),
         clock: clock.clone(),
-        own: Own::new(telemetry),
+        own: Own::new(telemetry.clone()),
         checks: ServiceChecks::new(config.aggregate.expire),
         base: base_of(&store),
         out: windows,
         stop: stop_cutting.clone(),
-        last_cut: last_cut.clone(),
+        cuts: cuts.clone(),
     };
     show_what_stood(&mut cutting, &page, &store, &clock);
     late.open(store.clone());
+    let (file, bytes) = (store.clone(), telemetry::STORE_BYTES.gauge(&[]));
+    telemetry.before_reading(move || bytes.set(file.bytes() as f64));
     health.set("store", State::Ok, String::new());
     let (commits, committing) = Commits::start(writer, health.clone(), clock.clone())?;
     let fan_out = FanOut {
@@ -173,12 +191,25 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
     };
     let fan_out = spawn("fan-out", move || fan_out.run())?;
     let cutting = spawn("cut", move || cutting.run())?;
-    tasks.spawn(systemd::watchdog(heartbeats, last_cut, config.aggregate.interval, clock.clone()));
+    // Their senders can wait until there is a cut thread that takes what the lanes hand over.
+    let (stop_streams, streams_stopped) = watch::channel(None);
+    let bounds = Bounds { connections: config.listen.max_connections, idle: config.listen.idle_timeout, allow_from };
+    let mut accepting = JoinSet::new();
+    for (listener, options) in streams {
+        heartbeats.push(listener.heartbeat());
+        let producer = Producer::new(aggregator.clone(), Arc::new(Published::new(&listener.name)), options, clock.clone())
+            .seen(views.clone(), &listener.name)
+            .reaching(inside::raw_kept(config));
+        listener.start(producer, bounds.clone(), streams_stopped.clone(), &clock, &mut accepting).map_err(listener_failed)?;
+    }
+    tasks.spawn(systemd::watchdog(heartbeats, cuts, config.aggregate.interval, clock.clone()));
     health.set_ready(true);
     systemd::ready();
     Ok(Relay {
         receivers,
         stop_receiving,
+        streams: accepting,
+        stop_streams,
         cutting,
         stop_cutting,
         fan_out,
@@ -195,9 +226,22 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
     })
 }
 
+/// Compiles `shape:`. What has no effect in a mapping file is said once, here.
+pub(super) fn shaping(config: &Config) -> Result<Shaping, StartError> {
+    let shaping = Shaping::new(&config.shape, config::read_text).map_err(|errors| {
+        let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        StartError::config(lines.join("\n"))
+    })?;
+    for warning in shaping.warnings() {
+        tracing::warn!("{warning}");
+    }
+    Ok(shaping)
+}
+
 fn receive(
-    udp: Vec<(crate::listen::UdpListener, crate::parse::Options)>,
+    datagrams: Vec<(DatagramListener, Options)>,
     config: &Config,
+    allow_from: &AllowFrom,
     aggregator: &Arc<Aggregator>,
     views: &Arc<Views>,
     stop: &Arc<AtomicBool>,
@@ -210,25 +254,16 @@ fn receive(
         Threads::Fixed(threads) => threads,
     };
     let (mut receivers, mut heartbeats) = (Vec::new(), Vec::new());
-    for (listener, options) in udp {
-        let wanted = listen.receive_buffer.bytes();
-        // The kernel counts twice what it grants.
-        if listener.granted_bytes < wanted {
-            tracing::warn!(
-                listener = listener.name,
-                granted_bytes = listener.granted_bytes / 2,
-                wanted_bytes = wanted,
-                "the receive buffer is below half of listen.receive_buffer; raise net.core.rmem_max, or give the relay CAP_NET_ADMIN or a socket unit with ReceiveBuffer="
-            );
-        }
-        let failed = |error: std::io::Error| StartError::failed(format!("the listener did not start: {error}"));
+    for (listener, options) in datagrams {
+        warn_of_small_buffer(&listener, listen.receive_buffer.bytes());
         let published = Arc::new(Published::new(&listener.name));
-        let drops = listener.drop_counter().map_err(failed)?;
-        telemetry.before_reading(move || drops.publish());
+        if let Some(drops) = listener.drop_counter() {
+            telemetry.before_reading(move || drops.publish());
+        }
         heartbeats.push(listener.heartbeat());
         let producer = || Producer::new(aggregator.clone(), published.clone(), options, clock.clone());
         let producers = (0..threads).map(|_| producer().seen(views.clone(), &listener.name).reaching(back)).collect();
-        receivers.extend(listener.start(producers, stop.clone(), clock).map_err(failed)?);
+        receivers.extend(listener.start(producers, allow_from.clone(), stop.clone(), clock).map_err(listener_failed)?);
     }
     let (published, series) = (aggregator.clone(), Kind::ALL.map(|kind| telemetry::SERIES.gauge(&[("type", kind.as_str())])));
     telemetry.before_reading(move || {
@@ -240,17 +275,41 @@ fn receive(
     Ok((receivers, heartbeats))
 }
 
-fn open_store(config: &Config, directory: &Path, clock: &Clock) -> Result<(Store, Writer), StartError> {
+fn warn_of_small_buffer(listener: &DatagramListener, wanted_bytes: usize) {
+    // The kernel counts twice what it grants.
+    if let DatagramKind::Udp { granted_bytes, .. } = listener.kind
+        && granted_bytes < wanted_bytes
+    {
+        tracing::warn!(
+            listener = listener.name,
+            granted_bytes = granted_bytes / 2,
+            wanted_bytes,
+            "the receive buffer is below half of listen.receive_buffer; raise net.core.rmem_max, or give the relay CAP_NET_ADMIN or a socket unit with ReceiveBuffer="
+        );
+    }
+}
+
+fn allow_from(listen: &ListenConfig) -> Result<AllowFrom, StartError> {
+    let prefixes: Result<Vec<Prefix>, String> = listen.allow_from.iter().map(|prefix| prefix.parse()).collect();
+    prefixes.map(AllowFrom::new).map_err(|error| StartError::config(format!("listen.allow_from: {error}")))
+}
+
+fn listener_failed(error: std::io::Error) -> StartError {
+    StartError::failed(format!("the listener did not start: {error}"))
+}
+
+fn open_store(config: &Config, lock: Option<Lock>, directory: &Path, clock: &Clock) -> Result<(Store, Writer), StartError> {
     let (interval, percentiles) = (config.aggregate.interval, &config.aggregate.percentiles);
-    let opened = if config.store.enabled {
-        Store::open(directory, &config.store, interval, percentiles, clock.now_ms())
-    } else {
-        Store::in_memory(interval, percentiles, clock.now_ms())
+    let opened = match lock {
+        Some(lock) => Store::open_locked(lock, directory, &config.store, interval, percentiles, clock.now_ms()),
+        None => Store::in_memory(interval, percentiles, clock.now_ms()),
     };
-    opened.map_err(|error| StartError {
-        status: if matches!(error, StoreError::InUse { .. }) { ExitStatus::InUse } else { ExitStatus::Failed },
-        message: error.to_string(),
-    })
+    opened.map_err(|error| refused(&error))
+}
+
+fn refused(error: &StoreError) -> StartError {
+    let status = if matches!(error, StoreError::InUse { .. }) { ExitStatus::InUse } else { ExitStatus::Failed };
+    StartError { status, message: error.to_string() }
 }
 
 fn cutter(aggregator: &Arc<Aggregator>, inbox: Receiver<Handed>, config: &Config, store: &Store) -> Cutter {
@@ -263,7 +322,7 @@ fn cutter(aggregator: &Arc<Aggregator>, inbox: Receiver<Handed>, config: &Config
         dd_sketches: config.sinks.iter().any(|sink| sink.r#type == SinkType::Datadog),
     };
     let mut cutter = Cutter::new(aggregator.clone(), inbox, options);
-    cutter.keep_names(store.names());
+    cutter.keep_names(store.names().into_iter().map(|(name, kind, _)| (name, kind)));
     let restored = store.live().into_iter().map(|live| Restored {
         kind: live.kind,
         name: live.name,
@@ -322,20 +381,31 @@ fn describe_process(clock: &Clock) {
 }
 
 fn banner(opened: &Sockets, directory: &Path, config: &Config) -> String {
-    let statsd: Vec<String> = opened.udp.iter().map(|(listener, _)| format!("udp {}", listener.address)).collect();
+    let datagrams = opened.datagrams.iter().map(|(listener, _)| &listener.name);
+    let streams = opened.streams.iter().map(|(listener, _)| &listener.name);
+    // A listener's name is its kind and its address.
+    let statsd: Vec<String> = datagrams.chain(streams).map(|name| name.replacen(':', " ", 1)).collect();
     let http: Vec<String> =
         opened.http.iter().filter_map(|listener| listener.local_addr().ok()).map(|address| format!("http://{address}")).collect();
     let data = if config.store.enabled { directory.join("relay.tsdb") } else { PathBuf::from("in memory only (store.enabled: false)") };
-    let port = opened.udp.first().map_or(8125, |(listener, _)| listener.address.port());
-    let host = opened.udp.first().map_or("127.0.0.1".into(), |(listener, _)| listener.address.ip().to_string());
-    let page = format!("{}{}", http.first().map_or("", String::as_str), config.scrape.path);
+    let udp = opened.datagrams.iter().find_map(|(listener, _)| match listener.kind {
+        DatagramKind::Udp { address, .. } => Some(address),
+        DatagramKind::Unix => None,
+    });
+    let page = format!("curl -s {}{}", http.first().map_or("", String::as_str), config.scrape.path);
+    let command = match udp {
+        Some(to) => {
+            let seconds = config.aggregate.interval.as_secs() + 1;
+            format!("echo -n 'hello:1|c' >/dev/udp/{}/{}; sleep {seconds}; {page} | grep hello", to.ip(), to.port())
+        }
+        None => page,
+    };
     format!(
-        "statsd-relay {} ready\n  statsd  {}\n  http    {}\n  data    {}\n  try     echo -n 'hello:1|c' >/dev/udp/{host}/{port}; sleep {}; curl -s {page} | grep hello\n",
+        "statsd-relay {} ready\n  statsd  {}\n  http    {}\n  data    {}\n  try     {command}\n",
         env!("CARGO_PKG_VERSION"),
         statsd.join(", "),
         http.join(", "),
         data.display(),
-        config.aggregate.interval.as_secs() + 1,
     )
 }
 

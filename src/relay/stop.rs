@@ -3,12 +3,16 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use super::{Relay, systemd};
+use crate::listen;
 
-/// From the signal to the exit.
-const BUDGET: Duration = Duration::from_millis(4_500);
+/// From the signal to the last attempt of a sink.
+const BUDGET: Duration = Duration::from_millis(4_300);
+/// For what is done by then, and only has to be noticed.
+const GRACE: Duration = Duration::from_millis(200);
 
 impl Relay {
     /// Drains, cuts, commits and delivers what is queued. What cannot be delivered in time is counted dropped.
@@ -18,26 +22,37 @@ impl Relay {
         self.health.set_ready(false);
         self.views.tap.close();
         self.stop_receiving.store(true, Ordering::Release);
-        let threads = async {
-            join(std::mem::take(&mut self.receivers)).await;
-            self.stop_cutting.store(true, Ordering::Release);
-            join([self.cutting, self.fan_out]).await;
-        };
-        if timeout_at(deadline, threads).await.is_err() {
+        let _ = self.stop_streams.send(Some(self.clock.instant() + listen::DRAIN));
+        // A receiver that hangs does not cost the window.
+        let receivers = async { tokio::join!(join(self.receivers), self.streams.join_all()) };
+        if timeout_at(Instant::from_std(self.clock.instant()) + listen::DRAIN + 2 * GRACE, receivers).await.is_err() {
+            tracing::error!("a receiver did not stop in time");
+        }
+        self.stop_cutting.store(true, Ordering::Release);
+        // The store closes beside the sinks' last attempts, as soon as the last window is in it.
+        let mut closing = JoinSet::new();
+        closing.spawn(join([self.committing]));
+        if timeout_at(deadline, join([self.cutting, self.fan_out])).await.is_err() {
             tracing::error!("the last window was not cut in time");
         }
-        let drains = self.sinks.iter().map(|sink| sink.drain(deadline));
-        for drain in drains {
-            drain.await;
+        // All at once: one that hangs takes no time from the others.
+        let mut drains = JoinSet::new();
+        for sink in self.sinks {
+            drains.spawn(async move { sink.drain(deadline).await });
         }
-        self.notify.drain(deadline.saturating_duration_since(Instant::from_std(self.clock.instant()))).await;
-        if timeout_at(deadline, join([self.committing])).await.is_err() {
+        let left = deadline.saturating_duration_since(Instant::from_std(self.clock.instant()));
+        drains.spawn(async move {
+            self.notify.drain(left).await;
+        });
+        drains.join_all().await;
+        if timeout_at(deadline + GRACE, closing.join_all()).await.is_err() {
             tracing::error!("the store was not closed in time; what is committed is safe");
         }
         // A receiver that fails leaves nothing to be done: the server ends with the process.
         let _ = self.stop_web.send(true);
-        let _ = timeout_at(deadline, self.web.join_all()).await;
+        let _ = timeout_at(deadline + GRACE, self.web.join_all()).await;
         self.tasks.abort_all();
+        tracing::info!("stopped");
     }
 }
 

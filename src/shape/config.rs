@@ -64,6 +64,7 @@ pub struct TagFilter {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a mapping")]
 pub struct ScaleFilter {
+    #[serde(default)]
     pub r#match: MatchConfig,
     pub by: f64,
 }

@@ -130,10 +130,11 @@ impl Queue {
 /// Bytes a waiting window keeps from being freed; the roster is shared with every other window.
 fn pinned_bytes(window: &Window) -> usize {
     let columns: usize = window.columns.iter().map(column_bytes).sum();
-    let events: usize = window.events.iter().map(|(_, event)| 256 + event.title.len() + event.text.len() + tag_bytes(&event.tags)).sum();
-    let checks: usize = window.checks.iter().map(|(_, check)| 256 + check.name.len() + tag_bytes(&check.tags)).sum();
-    let handles = (window.births.len() + window.gone.len()) * 8 + window.stamped.len() * 24 + window.own.len() * 40;
-    std::mem::size_of::<Window>() + columns + events + checks + handles
+    let events: usize = window.events.iter().map(|(_, event)| event.bytes()).sum();
+    let checks: usize = window.checks.iter().map(|(_, check)| check.bytes()).sum();
+    let stamped: usize = window.stamped.iter().map(|stamped| stamped.series.allocated_bytes() + size_of_val(stamped)).sum();
+    let handles = (window.births.len() + window.gone.len()) * 8 + window.own.len() * 40;
+    std::mem::size_of::<Window>() + columns + events + checks + stamped + handles
 }
 
 fn column_bytes(column: &Column) -> usize {
@@ -147,10 +148,6 @@ fn column_bytes(column: &Column) -> usize {
 fn sketch_bytes(sketches: &Sketches) -> usize {
     let pairs = sketches.raw.as_ref().map_or(0, Vec::len) + sketches.exp.positive.len() + sketches.exp.negative.len();
     std::mem::size_of::<Sketches>() + (pairs + sketches.dd.as_ref().map_or(0, |dd| dd.bins.len())) * 16
-}
-
-fn tag_bytes(tags: &[String]) -> usize {
-    tags.iter().map(|tag| tag.len() + 24).sum()
 }
 
 #[cfg(test)]

@@ -10,6 +10,19 @@ use std::borrow::Cow;
 
 use super::index::Name;
 
+/// A row under its key's checksum: damage of either is seen.
+pub(super) fn sealed(key: u32, mut row: Vec<u8>) -> Vec<u8> {
+    let sum = crc32c::crc32c_append(crc32c::crc32c(&key.to_le_bytes()), &row);
+    row.extend_from_slice(&sum.to_le_bytes());
+    row
+}
+
+/// The row inside; `None` when it is damaged.
+pub(super) fn opened(key: u32, sealed: &[u8]) -> Option<&[u8]> {
+    let (row, sum) = sealed.split_last_chunk::<4>()?;
+    (crc32c::crc32c_append(crc32c::crc32c(&key.to_le_bytes()), row).to_le_bytes() == *sum).then_some(row)
+}
+
 /// Kind, name, Prometheus name.
 pub(super) fn put_name(name: &Name) -> Vec<u8> {
     let mut out = vec![name.kind as u8];
@@ -63,7 +76,7 @@ pub(super) fn read_series(number: Number, bytes: &[u8], names: &[Name]) -> Optio
         return Some(SeriesRow::Recorded { created, labels: Labels::new(pairs?) });
     }
     let name = u32::try_from(from.varint()?).ok()?;
-    let known = names.get(name as usize)?;
+    let known = names.get(name as usize).filter(|known| !known.name.is_empty())?;
     let n = from.size()?;
     let tags: Option<Vec<Cow<'_, str>>> = (0..n).map(|_| from.text().map(Cow::Borrowed)).collect();
     let spelling = Spelling { name: known.name.as_bytes(), tags: b"", kind: known.kind, style: NameStyle::Plain };

@@ -53,8 +53,20 @@ pub(super) fn memory_opener() -> Opener {
     Arc::new(|_| Database::builder().set_cache_size(CACHE).create_with_backend(redb::backends::InMemoryBackend::new()))
 }
 
-/// Takes the lock of a data directory, which is created when it is not there.
-pub(super) fn lock(dir: &Path) -> Result<File, StoreError> {
+/// A data directory that this process alone uses, for as long as it holds this.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Takes the lock of a data directory, which is created when it is not there.
+    pub fn take(dir: &Path) -> Result<Lock, StoreError> {
+        lock(dir).map(|file| Lock { _file: file })
+    }
+}
+
+fn lock(dir: &Path) -> Result<File, StoreError> {
     std::fs::create_dir_all(dir).map_err(|error| StoreError::io(dir, error))?;
     let path = dir.join("relay.lock");
     let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(|error| StoreError::io(&path, error))?;

@@ -49,15 +49,16 @@ impl What {
 pub(super) struct FrameWriter {
     parts: Vec<Vec<u8>>,
     open: Vec<u8>,
+    end: u64,
     interval: u64,
     /// Made with the first column of sketches, since it is costly.
     compressor: Option<zstd::bulk::Compressor<'static>>,
 }
 
 impl FrameWriter {
-    /// `interval` in milliseconds.
-    pub(super) fn new(interval: u64) -> FrameWriter {
-        FrameWriter { parts: Vec::new(), open: Vec::new(), interval, compressor: None }
+    /// For the window that ends at `end`; both in milliseconds.
+    pub(super) fn new(end: i64, interval: u64) -> FrameWriter {
+        FrameWriter { parts: Vec::new(), open: Vec::new(), end: end.max(0) as u64, interval, compressor: None }
     }
 
     /// Floats by ascending sequence.
@@ -119,13 +120,18 @@ impl FrameWriter {
             self.close();
         }
         if self.open.is_empty() {
-            self.open.extend_from_slice(&[VERSION, 0, 0, 0, 0]);
-            put_varint(&mut self.open, self.interval);
+            self.begin();
         }
         self.open.push((what as u8) << 4 | role as u8);
         put_varint(&mut self.open, rows as u64);
         put_varint(&mut self.open, body.len() as u64);
         self.open.extend_from_slice(body);
+    }
+
+    fn begin(&mut self) {
+        self.open.extend_from_slice(&[VERSION, 0, 0, 0, 0]);
+        put_varint(&mut self.open, self.end);
+        put_varint(&mut self.open, self.interval);
     }
 
     fn close(&mut self) {
@@ -139,8 +145,7 @@ impl FrameWriter {
     /// The parts. A window without a series has one too: it says that the window was.
     pub(super) fn finish(mut self) -> Vec<Vec<u8>> {
         if self.open.is_empty() && self.parts.is_empty() {
-            self.open.extend_from_slice(&[VERSION, 0, 0, 0, 0]);
-            put_varint(&mut self.open, self.interval);
+            self.begin();
         }
         if !self.open.is_empty() {
             self.close();
@@ -170,13 +175,16 @@ pub(super) struct Column<'a> {
     body: Reader<'a>,
 }
 
-/// The columns of a part; `None` when it is damaged.
-pub(super) fn columns(part: &[u8]) -> Option<Vec<Column<'_>>> {
+/// The columns of a part of the window that ends at `end`; `None` when it is damaged or another's.
+pub(super) fn columns(part: &[u8], end: u64) -> Option<Vec<Column<'_>>> {
     let (head, rest) = part.split_at_checked(HEAD)?;
     if head[0] != VERSION || head[1..] != crc32c::crc32c(rest).to_le_bytes() {
         return None;
     }
     let mut from = Reader(rest);
+    if from.varint()? != end {
+        return None;
+    }
     from.varint()?;
     let mut columns = Vec::new();
     while !from.is_empty() {
@@ -259,7 +267,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn read(parts: &[Vec<u8>], what: What) -> Vec<(Number, u64)> {
-        let columns = parts.iter().flat_map(|part| columns(part).unwrap());
+        let columns = parts.iter().flat_map(|part| columns(part, 7).unwrap());
         columns
             .filter(|column| column.what == what && column.role != Role::Sketch)
             .flat_map(|column| column.numbers().unwrap().into_iter().zip(column.floats().unwrap().into_iter().map(f64::to_bits)))
@@ -268,7 +276,7 @@ mod tests {
 
     fn frame(rows: &[(u32, f64)]) -> Vec<Vec<u8>> {
         let (ids, values): (Vec<u32>, Vec<f64>) = rows.iter().copied().unzip();
-        let mut writer = FrameWriter::new(10_000);
+        let mut writer = FrameWriter::new(7, 10_000);
         writer.floats(What::Sample, Role::Counter, &ids, &values);
         writer.ends(Role::Gauge, &ids);
         writer.finish()
@@ -306,15 +314,16 @@ mod tests {
             let mut part = frame(&rows)[0].clone();
             let at = at.index(part.len());
             part[at] ^= 1 << bit;
-            prop_assert!(columns(&part).is_none());
+            prop_assert!(columns(&part, 7).is_none());
         }
 
         #[test]
         fn nonsense_under_a_right_checksum_never_panics(body in proptest::collection::vec(any::<u8>(), 0..400)) {
+            let body = [&[7], body.as_slice()].concat();
             let mut part = vec![VERSION];
             part.extend_from_slice(&crc32c::crc32c(&body).to_le_bytes());
             part.extend_from_slice(&body);
-            for column in columns(&part).unwrap_or_default() {
+            for column in columns(&part, 7).unwrap_or_default() {
                 let _ = (column.numbers(), column.floats(), column.sketches(), column.touches(&[Number(7)]));
             }
         }
@@ -331,17 +340,18 @@ mod tests {
                 })
             })
             .collect();
-        let mut writer = FrameWriter::new(10_000);
+        let mut writer = FrameWriter::new(7, 10_000);
         writer.sketches(What::Sample, sketches.iter().enumerate().map(|(id, sketch)| (id as u32, sketch.as_ref())));
         let parts = writer.finish();
-        let read: Vec<_> = parts.iter().flat_map(|part| columns(part).unwrap()).flat_map(|column| column.sketches().unwrap()).collect();
+        let read: Vec<_> = parts.iter().flat_map(|part| columns(part, 7).unwrap()).flat_map(|column| column.sketches().unwrap()).collect();
         assert_eq!(read, sketches);
     }
 
     #[test]
     fn a_column_knows_whose_rows_it_has() {
         let parts = frame(&[(3, 1.0), (4, 1.0), (9, 1.0)]);
-        let column = columns(&parts[0]).unwrap()[0];
+        let column = columns(&parts[0], 7).unwrap()[0];
+        assert!(columns(&parts[0], 8).is_none(), "a frame under another window's key");
         for (id, expected) in [(2, false), (3, true), (4, true), (5, false), (9, true), (10, false)] {
             assert_eq!(column.touches(&[Number::new(Role::Counter, id)]), Some(expected), "{id}");
         }

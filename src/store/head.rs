@@ -15,6 +15,9 @@ use crate::model::{Family, Kind, Labels, Series, Sketches, TimeRange};
 /// Roles whose series come with windows.
 pub(super) const WINDOWED: [Role; 4] = [Role::Counter, Role::Gauge, Role::Set, Role::Sketch];
 
+/// Registry slots remembered; beyond them a series is found by its identity.
+const SLOTS: usize = 1 << 24;
+
 /// Known series there may be for each live one, and at least.
 const KNOWN_PER_LIVE: usize = 4;
 const KNOWN_AT_LEAST: usize = 400_000;
@@ -133,7 +136,7 @@ impl Head {
             }
             None => self.birth(role, name, series, start, left),
         };
-        if left == LIVE {
+        if left == LIVE && slot < SLOTS {
             if self.slots.len() <= slot {
                 self.slots.resize(slot + 1, u32::MAX);
             }

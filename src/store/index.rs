@@ -11,6 +11,9 @@ use hashbrown::HashTable;
 use super::role::{Number, Role};
 use crate::model::{Kind, Labels, labels};
 
+/// Names there may be; a damaged key cannot ask for more.
+const MAX_NAMES: usize = 1 << 24;
+
 /// A name with its kind, as families have them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Name {
@@ -29,6 +32,13 @@ pub(super) struct Names {
 impl Names {
     pub(super) fn get(&self, kind: Kind, name: &str) -> Option<u32> {
         self.by_kind[kind as usize].get(name).copied()
+    }
+
+    /// Leaves out the names before `at` that cannot be read: their series are not known either.
+    pub(super) fn skip_to(&mut self, at: u32) {
+        while (self.all.len() as u32) < at && self.all.len() < MAX_NAMES {
+            self.all.push(Name { name: "".into(), kind: Kind::Counter, prom_name: "".into() });
+        }
     }
 
     /// The index of a name, which is added when it is new.

@@ -30,7 +30,6 @@ mod tests;
 mod timeline;
 mod writer;
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +38,7 @@ use parking_lot::{Mutex, RwLock};
 use redb::{Database, ReadableDatabase};
 
 pub use config::{StoreConfig, Tier};
+pub use disk::Lock;
 pub use error::StoreError;
 pub use journal::Note;
 pub use writer::{Committed, Writer};
@@ -58,7 +58,7 @@ pub struct Store(Arc<Shared>);
 struct Shared {
     path: PathBuf,
     /// Held for as long as anyone uses the store; `None` without a file.
-    _lock: Option<File>,
+    _lock: Option<Lock>,
     opener: disk::Opener,
     /// `None` while the disk is sick.
     database: RwLock<Option<Arc<Database>>>,
@@ -120,6 +120,18 @@ impl Store {
         Store::open_with(disk::real_opener(), dir, config, interval, percentiles, now_ms)
     }
 
+    /// As [`Store::open`], with the lock already taken.
+    pub fn open_locked(
+        lock: Lock,
+        dir: &Path,
+        config: &StoreConfig,
+        interval: Duration,
+        percentiles: &[f64],
+        now_ms: i64,
+    ) -> Result<(Store, Writer), StoreError> {
+        Store::opened(Some(lock), dir.join("relay.tsdb"), disk::real_opener(), config, interval, percentiles, now_ms)
+    }
+
     fn open_with(
         opener: disk::Opener,
         dir: &Path,
@@ -128,7 +140,7 @@ impl Store {
         percentiles: &[f64],
         now_ms: i64,
     ) -> Result<(Store, Writer), StoreError> {
-        let lock = disk::lock(dir)?;
+        let lock = Lock::take(dir)?;
         Store::opened(Some(lock), dir.join("relay.tsdb"), opener, config, interval, percentiles, now_ms)
     }
 
@@ -140,7 +152,7 @@ impl Store {
     }
 
     fn opened(
-        lock: Option<File>,
+        lock: Option<Lock>,
         path: PathBuf,
         opener: disk::Opener,
         config: &StoreConfig,
@@ -241,7 +253,8 @@ impl Store {
     /// `(name, kind, Prometheus name)` of every family ever seen, oldest first.
     pub fn names(&self) -> Vec<(String, Kind, String)> {
         let head = self.0.head.read();
-        head.names.all.iter().map(|name| (name.name.to_string(), name.kind, name.prom_name.to_string())).collect()
+        let readable = head.names.all.iter().filter(|name| !name.name.is_empty());
+        readable.map(|name| (name.name.to_string(), name.kind, name.prom_name.to_string())).collect()
     }
 
     /// Takes a closed window into memory; queries see it at once, the next commit makes it durable.
@@ -284,7 +297,7 @@ impl Store {
 
     /// Events and checks that arrived in the range, with unix milliseconds: at most `limit` from the newest back.
     pub fn notes(&self, range: TimeRange, limit: usize) -> Result<Vec<(i64, Note)>, StoreError> {
-        let keys = ((range.start + 1).max(0) as u64, 0)..=(range.end.max(0) as u64, u32::MAX);
+        let keys = (range.start.saturating_add(1).max(0) as u64, 0)..=(range.end.max(0) as u64, u32::MAX);
         let head = self.0.head.read();
         let mut notes = self.read(|read| {
             let mut notes = head.waiting_notes(range, disk::last_window(read));

@@ -85,7 +85,8 @@ impl<'a> Recall<'a> {
                     self.told.clear();
                     broken = false;
                 }
-                let whole = columns(part.value()).and_then(|columns| columns.iter().try_for_each(|column| self.column(column, end)));
+                let whole =
+                    columns(part.value(), key.value().0).and_then(|columns| columns.iter().try_for_each(|column| self.column(column, end)));
                 if whole.is_none() {
                     broken = true;
                     self.damaged.insert(end);

@@ -10,7 +10,7 @@ use crate::model::{Kind, Labels, Recorded, Stamped, Window};
 impl Head {
     /// Takes samples with labels of their own; answers how many were too late for their series.
     pub(super) fn record(&mut self, at: i64, samples: &[Recorded]) -> (usize, bool) {
-        let mut frame = FrameWriter::new(self.interval as u64);
+        let mut frame = FrameWriter::new(at, self.interval as u64);
         let late = self.record_into(&mut frame, at, samples);
         let queued = self.queue.push(Pending { at, parts: frame.finish(), ..Pending::default() });
         (late, queued)

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use redb::{Database, ReadTransaction, ReadableDatabase};
 
-use super::catalog::{SeriesRow, read_name, read_series, read_total};
+use super::catalog::{SeriesRow, opened, read_name, read_series, read_total};
 use super::disk::{CLOSING_PARTS, FRAMES, META, NAMES, SERIES, TOTALS};
 use super::frame::{Column, What, columns};
 use super::head::{Head, WINDOWED};
@@ -72,11 +72,15 @@ impl Replay {
     fn names(&mut self, read: &ReadTransaction) -> Result<(), redb::Error> {
         for row in read.open_table(NAMES)?.range::<u32>(..)? {
             let (at, bytes) = row?;
-            match read_name(bytes.value()) {
+            self.head.names.skip_to(at.value());
+            match opened(at.value(), bytes.value()).and_then(read_name) {
                 Some((kind, name, prom_name)) => {
                     self.head.names.add(kind, name, prom_name);
                 }
-                None => self.damage.push(format!("name {}", at.value())),
+                None => {
+                    self.head.names.skip_to(at.value() + 1);
+                    self.damage.push(format!("name {}", at.value()));
+                }
             }
         }
         Ok(())
@@ -85,9 +89,9 @@ impl Replay {
     fn series(&mut self, read: &ReadTransaction) -> Result<(), redb::Error> {
         for row in read.open_table(SERIES)?.range::<u32>(..)? {
             let (number, bytes) = row?;
-            let number = Number(number.value());
+            let (key, number) = (number.value(), Number(number.value()));
             let left = if number.role() == Some(Role::Stamped) { 0 } else { LIVE };
-            let admitted = match read_series(number, bytes.value(), &self.head.names.all) {
+            let admitted = match opened(key, bytes.value()).and_then(|bytes| read_series(number, bytes, &self.head.names.all)) {
                 Some(SeriesRow::Received { created, name, series }) => self.head.admit_at(number, name, series, created, left).is_some(),
                 Some(SeriesRow::Recorded { created, labels }) => self.admit_recorded(number, &labels, created),
                 None => false,
@@ -108,7 +112,7 @@ impl Replay {
         for row in read.open_table(TOTALS)?.range::<u32>(..)? {
             let (number, bytes) = row?;
             let number = Number(number.value());
-            let total = number.role().and_then(|role| read_total(role, bytes.value()));
+            let total = number.role().and_then(|role| read_total(role, opened(number.0, bytes.value())?));
             let Some((role, (left, value, ever))) = number.role().zip(total) else {
                 self.damage.push(format!("total {}", number.0));
                 continue;
@@ -137,7 +141,7 @@ impl Replay {
                 self.clear();
             }
             let closing = part_number >= CLOSING_PARTS;
-            match columns(part.value()) {
+            match columns(part.value(), end) {
                 Some(columns) => {
                     for column in columns {
                         if self.column(&column, end as i64, closing).is_none() {

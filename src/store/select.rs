@@ -18,6 +18,8 @@ use crate::model::{Labels, Matcher, Recent, Sample, SampleValue, Select, SelectE
 
 /// Samples one selection may hold: about 500 MiB.
 const MAX_SAMPLES: usize = 20_000_000;
+/// A time no sample has.
+const FAR: i64 = i64::MAX / 2;
 /// How far a summary looks back, and one block more.
 const LOOK_BACK_MS: i64 = 12 * 60_000;
 
@@ -43,13 +45,17 @@ struct Pick {
 impl Select for Store {
     fn select(&self, matchers: &[Matcher], range: TimeRange) -> Result<Selected, SelectError> {
         let shared: &Shared = &self.0;
+        // No sample lies outside, and sums of times stay in bounds.
+        let range = TimeRange { start: range.start.clamp(0, FAR), end: range.end.clamp(0, FAR) };
         let head = shared.head.read();
-        let picks = head.pick(matchers, range, &shared.percentiles);
+        // Samples with times of their own may lie outside of a life.
+        let own_times = |number: Number| matches!(number.role(), Some(Role::Gauge | Role::Stamped));
+        let picks = head.pick(matchers, &shared.percentiles, |number, known| own_times(number) || known.lived_in(range));
         if picks.is_empty() {
             return Ok(Selected::default());
         }
         let summary = picks.iter().any(|pick| matches!(pick.view, View::Summary(_)));
-        let start = if summary { range.start - LOOK_BACK_MS } else { range.start };
+        let start = if summary { (range.start - LOOK_BACK_MS).max(0) } else { range.start };
         let span = Span {
             start,
             windows_end: range.end.min(head.windows.covered_from()),
@@ -94,7 +100,8 @@ impl Select for Store {
     }
 
     fn label_sets(&self, matchers: &[Matcher], range: TimeRange) -> Result<Vec<Labels>, SelectError> {
-        let picks = self.0.head.read().pick(matchers, range, &self.0.percentiles);
+        let own_times = |number: Number| number.role() == Some(Role::Stamped);
+        let picks = self.0.head.read().pick(matchers, &self.0.percentiles, |number, known| own_times(number) || known.lived_in(range));
         let mut sets: Vec<Labels> = Vec::with_capacity(picks.len());
         for pick in picks {
             match pick.view {
@@ -121,8 +128,8 @@ fn waiting(head: &Head, disk: &Option<Result<ReadTransaction, redb::TransactionE
 }
 
 impl Head {
-    /// The series the matchers name that may have samples in the range.
-    fn pick(&self, matchers: &[Matcher], range: TimeRange, percentiles: &[f64]) -> Vec<Pick> {
+    /// The series the matchers name that `may` have samples.
+    fn pick(&self, matchers: &[Matcher], percentiles: &[f64], may: impl Fn(Number, &Known) -> bool) -> Vec<Pick> {
         let (names, labels): (Vec<&Matcher>, Vec<&Matcher>) = matchers.iter().partition(|matcher| matcher.name == NAME);
         let by_quantile = labels.iter().any(|matcher| matcher.name == "quantile");
         let named = |name: &str| names.iter().all(|matcher| matcher.matches(name));
@@ -133,7 +140,7 @@ impl Head {
                 continue;
             }
             for &number in numbers {
-                let Some(known) = self.get(number).filter(|known| known.may_have(number, range)) else { continue };
+                let Some(known) = self.get(number).filter(|known| may(number, known)) else { continue };
                 let mut pick = |view: View| picks.push(Pick { number, view, created: known.created, track: known.track.clone() });
                 let fits = |labels_of: &Labels| labels.iter().all(|matcher| matcher.matches(labels_of.get(&matcher.name)));
                 if number.role() != Some(Role::Sketch) {
@@ -180,9 +187,8 @@ impl Head {
 }
 
 impl Known {
-    /// Whether it lived in the range. Samples with times of their own may lie outside of a life.
-    fn may_have(&self, number: Number, range: TimeRange) -> bool {
-        matches!(number.role(), Some(Role::Gauge | Role::Stamped)) || self.created < range.end && self.left > range.start
+    fn lived_in(&self, range: TimeRange) -> bool {
+        self.created < range.end && self.left > range.start
     }
 }
 

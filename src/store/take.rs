@@ -33,7 +33,7 @@ impl Head {
         self.last_window = Some(window.end);
         self.serial = self.serial.wrapping_add(1);
         self.take_rows(window, slot);
-        let mut frame = FrameWriter::new(window.length.as_millis() as u64);
+        let mut frame = FrameWriter::new(window.end, window.length.as_millis() as u64);
         self.write_ends(&mut frame, slot, window.end);
         let checkpoint = turned || self.checkpoint_due;
         self.write_standings(&mut frame, checkpoint);

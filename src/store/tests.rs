@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use redb::{Database, ReadableDatabase, StorageBackend};
+use redb::{Database, ReadableDatabase, ReadableTable, StorageBackend};
 use regex::Regex;
 use tempfile::TempDir;
 
@@ -28,7 +28,7 @@ fn series(slot: u32, kind: Kind, name: &str, tags: &[&str]) -> Series {
 fn family(series: Vec<Series>) -> Arc<Family> {
     let (name, kind) = (series[0].name().to_string(), series[0].kind());
     let prom_name = crate::model::labels::metric_name(&name).into();
-    Arc::new(Family { name: name.into(), prom_name, kind, series })
+    Arc::new(Family { name: name.into(), prom_name, kind, help: None, series })
 }
 
 fn window(end: i64, rows: Vec<(Arc<Family>, Column)>) -> Window {
@@ -251,6 +251,9 @@ fn a_series_that_leaves_ends_and_goes_on_when_it_returns() {
     store.append(&window(START + 2 * STEP, Vec::new()));
     writer.commit(START).unwrap();
     assert_eq!(store.live(), []);
+    let all = TimeRange { start: i64::MIN, end: i64::MAX };
+    assert_eq!(store.select(&[], all).unwrap().series.len(), 1);
+    assert_eq!(store.label_sets(&[], TimeRange { start: START + 2 * STEP, end: START + 9 * STEP }).unwrap(), []);
     drop((store, writer));
     let (store, mut writer) = open(dir.path());
     assert_eq!(store.live(), []);
@@ -263,6 +266,27 @@ fn a_series_that_leaves_ends_and_goes_on_when_it_returns() {
     assert_eq!((samples[0], samples[1].0, samples[2]), ((START + STEP, 5.0), START + 2 * STEP, (START + 3 * STEP, 6.0)));
     assert!(samples[1].1.is_nan());
     assert_eq!(store.live().len(), 1);
+}
+
+#[test]
+fn totals_of_births_and_returns_within_an_hour_are_read_from_the_file() {
+    let dir = TempDir::new().unwrap();
+    let (store, mut writer) = open(dir.path());
+    let (hits, heat) = (family(vec![series(0, Kind::Counter, "hits", &[])]), family(vec![series(1, Kind::Gauge, "heat", &[])]));
+    // Born in the second window of an hour, gone after it, back in the second of the next, and both hours long past.
+    for n in [1, 2, 3, 361, 362, 1_000, 1_500, 2_000] {
+        let mut rows = vec![(heat.clone(), gauge(1.0))];
+        if n == 2 || n == 362 {
+            rows.push((hits.clone(), counter(5.0, if n == 2 { 5.0 } else { 10.0 })));
+        }
+        store.append(&window(START + n * STEP, rows));
+    }
+    writer.commit(START).unwrap();
+    drop((store, writer));
+    let (store, _writer) = open(dir.path());
+    let samples = one(&store, "hits", START, START + 999 * STEP);
+    assert_eq!((samples[0], samples[2]), ((START + 2 * STEP, 5.0), (START + 362 * STEP, 10.0)));
+    assert!(samples[1].1.is_nan() && samples.len() == 3);
 }
 
 #[test]
@@ -517,6 +541,42 @@ fn a_window_that_is_not_later_changes_nothing() {
     store.append(&window(START + STEP, vec![(hits, counter(9.0, 11.0))]));
     assert_eq!(writer.commit(START).unwrap().windows, 1);
     assert_eq!(one(&store, "hits", START, START + 9 * STEP), [(START + 2 * STEP, 2.0)]);
+}
+
+#[test]
+fn flipped_bits_of_rows_never_panic_and_never_give_a_wrong_value() {
+    let dir = TempDir::new().unwrap();
+    let (store, mut writer) = open(dir.path());
+    let hits = family(vec![series(0, Kind::Counter, "hits", &["a:b"])]);
+    for n in 1..=5 {
+        store.append(&window(START + n * STEP, vec![(hits.clone(), counter(1.0, n as f64))]));
+    }
+    store.append(&window(START + 6 * STEP, Vec::new()));
+    writer.commit(START).unwrap();
+    drop((store, writer));
+    let path = dir.path().join("relay.tsdb");
+    let whole = std::fs::read(&path).unwrap();
+    for (table, key) in [(disk::NAMES, 0), (disk::SERIES, 0), (disk::TOTALS, 0)] {
+        for bit in 0..64 {
+            std::fs::write(&path, &whole).unwrap();
+            let database = Database::open(&path).unwrap();
+            let write = database.begin_write().unwrap();
+            {
+                let mut rows = write.open_table(table).unwrap();
+                let mut row = rows.get(key).unwrap().unwrap().value().to_vec();
+                let at = bit * 7 % (row.len() * 8);
+                row[at / 8] ^= 1 << (at % 8);
+                rows.insert(key, row.as_slice()).unwrap();
+            }
+            write.commit().unwrap();
+            drop(database);
+            let (store, _writer) = open(dir.path());
+            for (labels, samples) in select(&store, &[], START, START + 5 * STEP) {
+                assert_eq!(labels, r#"hits{a="b"}"#);
+                assert!(samples.iter().all(|&(at, value)| value == ((at - START) / STEP) as f64));
+            }
+        }
+    }
 }
 
 /// A disk that can fall sick.

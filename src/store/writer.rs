@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use redb::{Database, ReadableDatabase, ReadableTable, WriteTransaction};
 
-use super::catalog::{put_name, put_series, put_total};
+use super::catalog::{put_name, put_series, put_total, sealed};
 use super::disk::{self, ALERTS, CLOSING_PARTS, EVENTS, FRAMES, META, NAMES, SERIES, TOTALS};
 
 use super::frame::FrameWriter;
@@ -118,15 +118,20 @@ impl Writer {
         let mut series = Vec::new();
         for (shelf, &saved) in head.shelves.iter().zip(&self.saved) {
             let first = shelf.numbers.partition_point(|number| number.sequence() < saved);
-            series.extend(shelf.numbers[first..].iter().zip(&shelf.known[first..]).map(|(number, known)| (*number, put_series(known))));
+            series.extend(
+                shelf.numbers[first..]
+                    .iter()
+                    .zip(&shelf.known[first..])
+                    .map(|(number, known)| (*number, sealed(number.0, put_series(known)))),
+            );
         }
         let totals = head.moved.iter().filter_map(|&number| {
             let known = head.get(number)?;
-            Some((number, (!known.is_live()).then(|| put_total(known))))
+            Some((number, (!known.is_live()).then(|| sealed(number.0, put_total(known)))))
         });
         Batch {
             pending: head.queue.all(),
-            names: names.map(|(at, name)| (at as u32, put_name(name))).collect(),
+            names: names.map(|(at, name)| (at as u32, sealed(at as u32, put_name(name)))).collect(),
             series,
             totals: totals.collect(),
             forgotten: head.forgotten.clone(),
@@ -207,9 +212,11 @@ impl Writer {
         self.commit(now_ms)?;
         let ages = {
             let head = self.shared.head.read();
-            let mut frame = FrameWriter::new(head.interval as u64);
-            head.write_ages(&mut frame);
-            head.last_window.map(|end| (end, frame.finish()))
+            head.last_window.map(|end| {
+                let mut frame = FrameWriter::new(end, head.interval as u64);
+                head.write_ages(&mut frame);
+                (end, frame.finish())
+            })
         };
         let database = self.shared.database.write().take();
         if let (Some(database), Some((end, parts))) = (database, ages) {

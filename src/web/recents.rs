@@ -136,7 +136,7 @@ mod tests {
             window: series.iter().map(|(_, value)| received(value)).collect(),
             age: vec![0; series.len()],
         };
-        let family = Family { name: "t".into(), prom_name: "t".into(), kind: Kind::Timer, series: handles.clone() };
+        let family = Family { name: "t".into(), prom_name: "t".into(), kind: Kind::Timer, help: None, series: handles.clone() };
         Window {
             end: minute * 60_000 + 10_000,
             length: Duration::from_secs(10),

@@ -116,7 +116,7 @@ impl WindowBuilder {
         let at = match self.families.iter().rposition(|(family, _)| family.name.as_ref() == name && family.kind == kind) {
             Some(at) => at,
             None => {
-                let family = Family { name: name.into(), prom_name: name.into(), kind, series: Vec::new() };
+                let family = Family { name: name.into(), prom_name: name.into(), kind, help: None, series: Vec::new() };
                 self.families.push((family, empty(kind)));
                 self.families.len() - 1
             }

@@ -36,9 +36,9 @@ fn a_named_file_that_is_missing_is_a_wrong_configuration() {
 
 #[test]
 fn a_key_that_is_not_built_yet_is_refused_with_its_place() {
-    let home = Home::new("shape:\n  mapping: /etc/statsd-mapping.yaml");
-    let place = format!("{}:6:12", home.path("relay.yaml").display());
-    assert_refused(&outcome(home.command()), 78, &[&place, "shape.mapping", "not built yet"]);
+    let home = Home::new("alertmanagers: [\"http://127.0.0.1:9093\"]");
+    let place = format!("{}:5:16", home.path("relay.yaml").display());
+    assert_refused(&outcome(home.command()), 78, &[&place, "alertmanagers", "not built yet"]);
 }
 
 #[test]
@@ -87,6 +87,22 @@ fn a_broken_rule_file_is_named_with_its_place() {
         home.configure(&format!("rules: {{ files: [{}] }}", rules.display()));
         assert_refused(&outcome(home.command()), 78, &[&format!("broken.yml:{line}"), word]);
     }
+}
+
+#[test]
+fn a_broken_mapping_file_is_named_with_its_place() {
+    let home = Home::new("shape: { mapping: mapping.yml }");
+    home.write("mapping.yml", "mappings:\n  - match: a.*\n    nmae: b\n");
+    let words = ["mapping.yml:3:5", "mappings[0].nmae", "did you mean `name`?"];
+    assert_refused(&outcome(home.command()), 78, &words);
+    let mut check = relay();
+    check.arg("check").arg(home.path("relay.yaml"));
+    let end = outcome(check);
+    assert_eq!(end.code, Some(78), "{end:?}");
+    assert!(words.iter().all(|word| end.stdout.contains(word)), "{end:?}");
+
+    home.configure("shape: { filters: [{ drop: { regex: '(' } }] }");
+    assert_refused(&outcome(home.command()), 78, &["relay.yaml:5:", "shape.filters[0].drop.regex", "unclosed group"]);
 }
 
 #[test]

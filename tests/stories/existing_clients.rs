@@ -1,5 +1,6 @@
 //! Programs keep their StatsD libraries: each sends every type it can, and the totals are exact.
 
+use std::ffi::OsStr;
 use std::net::UdpSocket;
 use std::path::Path;
 use std::process::Command;
@@ -13,7 +14,7 @@ use crate::peers::Peer;
 use crate::relay::{Home, Relay, outcome, wait_for};
 
 /// A sample name, a label that narrows it, and the sum the page has to show.
-type Expected = (&'static str, Option<(&'static str, &'static str)>, f64);
+pub(crate) type Expected = (&'static str, Option<(&'static str, &'static str)>, f64);
 
 fn amiss(page: &Page, expected: &[Expected]) -> Vec<String> {
     let mut found = Vec::new();
@@ -27,19 +28,24 @@ fn amiss(page: &Page, expected: &[Expected]) -> Vec<String> {
     found
 }
 
-/// The page shows `expected`; `set` has had `members` members, each sent once, so its windows add up to them.
-fn assert_shows(relay: &Relay, expected: &[Expected], set: &str, members: f64) {
+/// The page shows `expected`, and every line was accepted.
+pub(crate) fn assert_totals(relay: &Relay, expected: &[Expected]) {
     let page = relay.wait_for_page(15, |page| amiss(page, expected));
     assert_eq!(page.sum("statsd_relay_lines_rejected_total", &[]), 0.0, "{}", page.text);
+}
+
+/// The page shows `expected`; `set` has had `members` members, each sent once, so its windows add up to them.
+pub(crate) fn assert_shows(relay: &Relay, expected: &[Expected], set: &str, members: f64) {
+    assert_totals(relay, expected);
     let seen = format!("sum(sum_over_time({set}[5m]))");
     wait_for(&format!("{seen} == {members}"), 10, || relay.query(&seen).first().filter(|sample| sample.value == members).cloned());
 }
 
-/// Runs a client to its end with the relay's port as its argument.
-fn run_client(interpreter: &str, variable: &str, packages: &Path, script: &str, relay: &Relay) {
+/// Runs a client to its end with `to` as its arguments.
+pub(crate) fn run_client(interpreter: impl AsRef<OsStr>, packages: &[(&str, &Path)], script: &str, to: &[&str]) {
     let mut command = Command::new(interpreter);
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stories/clients").join(script);
-    command.arg(script).arg(relay.udp.port().to_string()).env(variable, packages);
+    command.arg(script).args(to).envs(packages.iter().copied());
     for name in ["DD_AGENT_HOST", "DD_DOGSTATSD_PORT", "DD_DOGSTATSD_URL", "DD_ENV", "DD_SERVICE", "DD_VERSION", "DD_ENTITY_ID"] {
         command.env_remove(name);
     }
@@ -47,11 +53,14 @@ fn run_client(interpreter: &str, variable: &str, packages: &Path, script: &str, 
     assert_eq!(end.code, Some(0), "{end:?}");
 }
 
-/// A relay whose listener reads a signed gauge as a change, as plain StatsD clients mean it.
-fn start_plain(home: &Home) -> Relay {
-    let mut command = home.command();
-    command.args(["--set", "listen.dialect=statsd"]);
-    Relay::start(command, &home.path("log"))
+/// The argument of a client that sends to the relay by UDP.
+pub(crate) fn port(relay: &Relay) -> String {
+    relay.udp.port().to_string()
+}
+
+/// A listener that reads a signed gauge as a change, as plain StatsD clients mean it.
+pub(crate) fn plain() -> String {
+    "dialect=statsd".into()
 }
 
 #[test]
@@ -128,11 +137,39 @@ fn the_rust_client_dogstatsd_is_understood() {
 }
 
 #[test]
-fn the_python_client_datadog_is_understood() {
-    let Some(packages) = Peer::Python.get() else { return };
+fn the_rust_client_statsd_is_understood() {
     let home = Home::new("");
-    let relay = home.start();
-    run_client("python3", "PYTHONPATH", &packages, "with_datadog.py", &relay);
+    let relay = home.start_listening(&[plain()]);
+    let client = statsd::Client::new(relay.udp, "crate").unwrap();
+    for _ in 0..10 {
+        client.incr("hits");
+    }
+    client.decr("hits");
+    client.count("hits", 5.0);
+    client.sampled_count("sampled", 3.0, 1.0);
+    client.gauge("load", 2.5);
+    client.timer("request", 250.0);
+    client.timer("request", 500.0);
+    client.histogram("size", 1_024.0);
+    let mut pipeline = client.pipeline();
+    pipeline.count("batched", 2.0);
+    pipeline.count("batched", 3.0);
+    pipeline.send(&client);
+    let expected = [
+        ("crate_hits", None, 14.0),
+        ("crate_sampled", None, 3.0),
+        ("crate_load", None, 2.5),
+        ("crate_request_count", None, 2.0),
+        ("crate_request_sum", None, 0.75),
+        ("crate_size_sum", None, 1_024.0),
+        ("crate_batched", None, 5.0),
+    ];
+    assert_totals(&relay, &expected);
+    relay.assert_balanced(18);
+}
+
+/// What `with_datadog.py` sends, by whatever way.
+pub(crate) fn assert_shows_datadog(relay: &Relay) {
     let expected = [
         ("py_hits", Some(("page", "home")), 10.0),
         ("py_hits", Some(("page", "cart")), 3.0),
@@ -148,17 +185,13 @@ fn the_python_client_datadog_is_understood() {
         ("statsd_relay_events_total", None, 1.0),
         ("statsd_relay_service_checks_total", None, 1.0),
     ];
-    assert_shows(&relay, &expected, "py_users", 2.0);
+    assert_shows(relay, &expected, "py_users", 2.0);
     let backfilled = relay.query("sum(last_over_time(py_backfilled[5m]))");
     assert_eq!(backfilled.first().map(|sample| sample.value), Some(42.0));
 }
 
-#[test]
-fn the_python_client_statsd_is_understood() {
-    let Some(packages) = Peer::Python.get() else { return };
-    let home = Home::new("");
-    let relay = start_plain(&home);
-    run_client("python3", "PYTHONPATH", &packages, "with_statsd.py", &relay);
+/// What `with_statsd.py` sends, by whatever way.
+pub(crate) fn assert_shows_plain(relay: &Relay) {
     let expected = [
         ("plain_hits", None, 7.0),
         ("plain_sampled", None, 4.0),
@@ -167,29 +200,67 @@ fn the_python_client_statsd_is_understood() {
         ("plain_request_sum", None, 0.75),
         ("plain_batched", None, 5.0),
     ];
-    assert_shows(&relay, &expected, "plain_users", 2.0);
+    assert_shows(relay, &expected, "plain_users", 2.0);
 }
 
 #[test]
-fn the_node_client_hot_shots_is_understood() {
-    let Some(packages) = Peer::Node.get() else { return };
+fn the_python_client_datadog_is_understood() {
+    let Some(packages) = Peer::Python.get() else { return };
     let home = Home::new("");
-    let relay = start_plain(&home);
-    run_client("node", "NODE_PATH", &packages.join("node_modules"), "with_hot_shots.js", &relay);
+    let relay = home.start();
+    run_client("python3", &[("PYTHONPATH", &packages)], "with_datadog.py", &[&port(&relay)]);
+    assert_shows_datadog(&relay);
+}
+
+#[test]
+fn the_python_client_statsd_is_understood() {
+    let Some(packages) = Peer::Python.get() else { return };
+    let home = Home::new("");
+    let relay = home.start_listening(&[plain()]);
+    run_client("python3", &[("PYTHONPATH", &packages)], "with_statsd.py", &[&port(&relay)]);
+    assert_shows_plain(&relay);
+}
+
+#[test]
+fn the_python_client_aiodogstatsd_is_understood() {
+    let Some(packages) = Peer::Python.get() else { return };
+    let home = Home::new("");
+    let relay = home.start();
+    run_client("python3", &[("PYTHONPATH", &packages)], "with_aiodogstatsd.py", &[&port(&relay)]);
     let expected = [
-        ("js_hits", Some(("page", "home")), 10.0),
-        ("js_hits", Some(("page", "cart")), 3.0),
-        ("js_hits", Some(("client", "hot-shots")), 13.0),
-        ("js_sampled", None, 4.0),
-        ("js_load", None, 9.0),
-        ("js_request_count", None, 2.0),
-        ("js_request_sum", None, 0.75),
-        ("js_size_count", None, 3.0),
-        ("js_size_sum", None, 2_048.0),
-        ("js_latency_count", None, 2.0),
-        ("js_latency_sum", None, 0.5),
-        ("statsd_relay_events_total", None, 1.0),
-        ("statsd_relay_service_checks_total", None, 1.0),
+        ("aio_hits", Some(("page", "home")), 10.0),
+        ("aio_hits", Some(("page", "cart")), 3.0),
+        ("aio_hits", Some(("client", "aiodogstatsd")), 13.0),
+        ("aio_sampled", None, 4.0),
+        ("aio_load", None, -2.5),
+        ("aio_request_count", None, 2.0),
+        ("aio_request_sum", None, 0.75),
+        ("aio_size_count", None, 3.0),
+        ("aio_size_sum", None, 2_048.0),
+        ("aio_latency_sum", None, 0.5),
     ];
-    assert_shows(&relay, &expected, "js_users", 2.0);
+    assert_totals(&relay, &expected);
+    relay.assert_balanced(21);
+}
+
+#[test]
+fn the_python_client_markus_is_understood() {
+    let Some(packages) = Peer::Python.get() else { return };
+    let home = Home::new("");
+    let relay = home.start();
+    run_client("python3", &[("PYTHONPATH", &packages)], "with_markus.py", &[&port(&relay)]);
+    let expected = [
+        ("dd_markus_hits", Some(("page", "home")), 10.0),
+        ("dd_markus_hits", Some(("page", "cart")), 5.0),
+        ("dd_markus_load", None, 7.0),
+        ("dd_markus_request_count", None, 2.0),
+        ("dd_markus_request_sum", None, 0.75),
+        ("dd_markus_size_sum", None, 1_024.0),
+        // Its plain backend drops tags, and calls a histogram a timer.
+        ("plain_markus_hits", None, 15.0),
+        ("plain_markus_load", None, 7.0),
+        ("plain_markus_request_sum", None, 0.75),
+        ("plain_markus_size_sum", None, 1.024),
+    ];
+    assert_totals(&relay, &expected);
 }

@@ -14,6 +14,7 @@ mod relay;
 mod sender;
 
 mod bad_input;
+mod clients_by_socket;
 mod datadog_receives;
 mod exactness;
 mod existing_clients;
@@ -21,5 +22,8 @@ mod first_minute;
 mod killed_under_load;
 mod limits;
 mod look_inside;
+mod mapping_files;
 mod prometheus_scrapes;
+mod scripted_clients;
 mod systemd_starts_us;
+mod transports;

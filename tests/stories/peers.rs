@@ -11,6 +11,8 @@ pub(crate) enum Peer {
     Python,
     Node,
     Prometheus,
+    Perl,
+    Ruby,
 }
 
 impl Peer {
@@ -19,9 +21,11 @@ impl Peer {
         static INSTALL: Once = Once::new();
         let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
         let (name, proof) = match self {
-            Peer::Python => ("python", "datadog"),
-            Peer::Node => ("node", "node_modules/hot-shots"),
+            Peer::Python => ("python", "markus"),
+            Peer::Node => ("node", "node_modules/lynx"),
             Peer::Prometheus => ("prometheus", "usr/bin/promtool"),
+            Peer::Perl => ("perl", "usr/share/perl5/Net/Statsd.pm"),
+            Peer::Ruby => ("ruby", "usr/bin/ruby3.1"),
         };
         let folder = tests.join(".peers").join(name);
         if !folder.join(proof).exists() {

@@ -80,6 +80,19 @@ impl Home {
     pub(crate) fn start(&self) -> Relay {
         Relay::start(self.command(), &self.path("log"))
     }
+
+    /// Starts with keys of `listen` set, each as `key=VALUE`.
+    pub(crate) fn start_listening(&self, listen: &[String]) -> Relay {
+        Relay::start(self.command_listening(listen), &self.path("log"))
+    }
+
+    pub(crate) fn command_listening(&self, listen: &[String]) -> Command {
+        let mut command = self.command();
+        for key in listen {
+            command.arg("--set").arg(format!("listen.{key}"));
+        }
+        command
+    }
 }
 
 /// The binary with an environment that a supervisor or a shell cannot leak into.
@@ -179,6 +192,11 @@ impl Relay {
     pub(crate) fn send(&self, datagram: impl AsRef<[u8]>) {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.send_to(datagram.as_ref(), self.udp).unwrap();
+    }
+
+    /// The first TCP address for lines.
+    pub(crate) fn tcp(&self) -> SocketAddr {
+        address(&self.banner, "tcp ").unwrap_or_else(|| panic!("no TCP listener in {:?}", self.banner))
     }
 
     pub(crate) fn is_running(&mut self) -> bool {

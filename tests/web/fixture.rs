@@ -79,7 +79,7 @@ fn family(kind: Kind, name: &str, tags: &[Option<String>]) -> Arc<Family> {
         Series::new(slot as u32, spelling, name, &tags).unwrap()
     };
     let series = tags.iter().enumerate().map(one).collect();
-    Arc::new(Family { name: name.into(), prom_name: labels::metric_name(name).into(), kind, series })
+    Arc::new(Family { name: name.into(), prom_name: labels::metric_name(name).into(), kind, help: None, series })
 }
 
 fn closed(families: Vec<(Arc<Family>, Column)>) -> Arc<Window> {

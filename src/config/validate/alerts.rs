@@ -4,7 +4,7 @@ use regex::Regex;
 
 use super::{Findings, name, time, url};
 use crate::config::Config;
-use crate::config::error::nearest;
+use crate::model::nearest;
 use crate::notify::RouteConfig;
 
 pub(super) fn check(config: &Config, findings: &mut Findings) {

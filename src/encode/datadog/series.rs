@@ -165,9 +165,11 @@ impl<'a> Source<'a> {
 /// counters add up, of gauges the last one stands.
 fn one_per_second(stamped: &[Stamped]) -> Vec<(&Stamped, f64)> {
     let mut merged: Vec<(&Stamped, f64)> = Vec::new();
-    let mut places: HashMap<(u32, &str, u64), usize> = HashMap::new();
+    let mut places: HashMap<(Kind, &str, Vec<&str>, u64), usize> = HashMap::new();
     for sample in stamped {
-        let place = *places.entry((sample.series.slot(), sample.series.name(), sample.at)).or_insert(merged.len());
+        let series = &sample.series;
+        let key = (series.kind(), series.name(), series.tags().collect(), sample.at);
+        let place = *places.entry(key).or_insert(merged.len());
         match merged.get_mut(place) {
             Some((_, sum)) if sample.series.kind() == Kind::Counter => *sum = saturate(*sum + sample.value),
             Some((_, last)) => *last = sample.value,

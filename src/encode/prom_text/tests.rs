@@ -14,7 +14,7 @@ fn series(slot: u32, kind: Kind, name: &str, tags: &[&str]) -> Series {
 
 fn family(kind: Kind, name: &str, tag_sets: &[&[&str]]) -> Arc<Family> {
     let series = tag_sets.iter().enumerate().map(|(slot, tags)| series(slot as u32, kind, name, tags)).collect();
-    Arc::new(Family { name: name.into(), prom_name: labels::metric_name(name).into(), kind, series })
+    Arc::new(Family { name: name.into(), prom_name: labels::metric_name(name).into(), kind, help: None, series })
 }
 
 fn counter(totals: &[f64]) -> Column {

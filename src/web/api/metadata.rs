@@ -39,6 +39,6 @@ fn of_family(family: &Family, scrape: &ScrapeConfig) -> Value {
         Kind::Timer | Kind::Histogram | Kind::Distribution => "summary",
     };
     let seconds = family.kind == Kind::Timer && scrape.timers_in == TimerUnit::Seconds;
-    let help = format!("StatsD {} {}", family.kind.as_str(), family.name);
+    let help = family.help.as_ref().map_or_else(|| format!("StatsD {} {}", family.kind.as_str(), family.name), ToString::to_string);
     json!({"type": kind, "help": help, "unit": if seconds { "seconds" } else { "" }})
 }

@@ -1,4 +1,4 @@
-"""Every call of the DogStatsD client that leaves a trace, with numbers that the story knows."""
+"""Every call of the DogStatsD client that leaves a trace, with numbers that the story knows. Argument: a port or a unix URL."""
 import sys
 import time
 
@@ -7,7 +7,9 @@ from datadog.dogstatsd import base
 # A client that samples throws dice; here each die says "send".
 base.random = lambda: 0.0
 
-client = base.DogStatsd(host="127.0.0.1", port=int(sys.argv[1]), constant_tags=["client:datadog"], disable_telemetry=True)
+to = sys.argv[1]
+where = {"host": "127.0.0.1", "port": int(to)} if to.isdigit() else {"socket_path": to, "socket_timeout": 5}
+client = base.DogStatsd(**where, constant_tags=["client:datadog"], disable_telemetry=True)
 for _ in range(10):
     client.increment("py.hits", tags=["page:home"])
 client.increment("py.hits", 5, tags=["page:cart"])

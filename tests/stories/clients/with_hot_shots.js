@@ -1,10 +1,12 @@
-// Every call of hot-shots, with numbers that the story knows.
+// Every call of hot-shots, with numbers that the story knows. Argument: a port or the path of a unix datagram socket.
 const StatsD = require('hot-shots');
 
 // A client that samples throws dice; here each die says "send".
 Math.random = () => 0;
 
-const client = new StatsD({ host: '127.0.0.1', port: Number(process.argv[2]), prefix: 'js.', globalTags: { client: 'hot-shots' } });
+const to = process.argv[2];
+const where = to.startsWith('/') ? { protocol: 'uds', path: to } : { host: '127.0.0.1', port: Number(to) };
+const client = new StatsD({ ...where, prefix: 'js.', globalTags: { client: 'hot-shots' } });
 for (let i = 0; i < 10; i++) client.increment('hits', 1, { page: 'home' });
 client.increment('hits', 5, { page: 'cart' });
 client.decrement('hits', 2, { page: 'cart' });

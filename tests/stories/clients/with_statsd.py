@@ -1,4 +1,4 @@
-"""Every call of the plain StatsD client, with numbers that the story knows."""
+"""Every call of the plain StatsD client, with numbers that the story knows. Arguments: the port, and tcp if not UDP."""
 import random
 import sys
 
@@ -7,7 +7,8 @@ import statsd
 # A client that samples throws dice; here each die says "send".
 random.random = lambda: 0.0
 
-client = statsd.StatsClient("127.0.0.1", int(sys.argv[1]), prefix="plain")
+kind = statsd.TCPStatsClient if sys.argv[2:] == ["tcp"] else statsd.StatsClient
+client = kind("127.0.0.1", int(sys.argv[1]), prefix="plain")
 for _ in range(10):
     client.incr("hits")
 client.decr("hits", 3)

@@ -11,20 +11,20 @@ const MAX_NODES: usize = 200_000;
 
 /// Line and column, both from 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Place {
-    pub(super) line: usize,
-    pub(super) column: usize,
+pub struct Place {
+    pub line: usize,
+    pub column: usize,
 }
 
 /// Text with its place.
 #[derive(Clone, Debug)]
-pub(super) struct Node {
-    pub(super) at: Place,
-    pub(super) content: Content,
+pub struct Node {
+    pub at: Place,
+    pub content: Content,
 }
 
 #[derive(Clone, Debug)]
-pub(super) enum Content {
+pub enum Content {
     /// Nothing, `~` or `null`.
     Null,
     /// A scalar, as written.
@@ -36,7 +36,7 @@ pub(super) enum Content {
 
 impl Content {
     /// What to call it in a message.
-    pub(super) fn kind(&self) -> &'static str {
+    pub fn kind(&self) -> &'static str {
         match self {
             Content::Null => "nothing",
             Content::Text(_) => "a scalar",
@@ -47,13 +47,13 @@ impl Content {
 }
 
 /// Reads the one document of `text`; an empty text is [`Content::Null`].
-pub(super) fn read(text: &str) -> Result<Node, (Place, String)> {
+pub fn read(text: &str) -> Result<Node, (Place, String)> {
     let mut reader = Reader { parser: Parser::new_from_str(text), anchors: HashMap::new(), nodes: 0 };
     let mut document = None;
     while let Some((event, at)) = reader.next()? {
         match event {
             Event::StreamStart | Event::DocumentStart(_) | Event::DocumentEnd | Event::StreamEnd | Event::Nothing => {}
-            _ if document.is_some() => return Err((at, "a second document; a rule file holds one".into())),
+            _ if document.is_some() => return Err((at, "a second document; one file holds one".into())),
             event => document = Some(reader.node(event, at, 0)?),
         }
     }

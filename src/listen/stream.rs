@@ -1,0 +1,373 @@
+//! Streams: frames on unix sockets, lines on TCP. A task accepts, and each connection is one more; they share
+//! the listener's lane.
+
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, SocketAddr};
+use std::ops::ControlFlow;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use metrics::{Counter, Gauge};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::task::coop::consume_budget;
+use tokio::time::{MissedTickBehavior, timeout};
+
+use super::socket::{Acceptor, Stream};
+use super::unix::{self, SocketFile};
+use super::{AllowFrom, Heartbeat};
+use crate::clock::Clock;
+use crate::ingest::{Batch, Producer};
+use crate::parse::frame::{Frames, LIMIT, Lines, Unit};
+use crate::telemetry;
+
+/// Connections that may wait to be accepted.
+const BACKLOG: i32 = 1_024;
+/// Bytes read in one call.
+const READ: usize = 16_384;
+/// How often an idle listener shows that it is alive.
+const BEAT: Duration = Duration::from_secs(1);
+/// How long accepting rests when there are no descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A bound stream socket, before connections are accepted.
+#[derive(Debug)]
+pub struct StreamListener {
+    /// `unix_stream:PATH` or `tcp:ADDRESS`, the listener label.
+    pub name: String,
+    // Before the socket: while it is open, no other file gets its inode.
+    file: Option<SocketFile>,
+    socket: Socket,
+    framing: Framing,
+    /// Passed in by a supervisor, which keeps its queue for the next process.
+    inherited: bool,
+    heartbeat: Heartbeat,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Framing {
+    Frames,
+    Lines,
+}
+
+/// What the senders of one listener may take.
+#[derive(Clone, Debug)]
+pub struct Bounds {
+    pub connections: usize,
+    /// Without a byte, a connection lasts this long.
+    pub idle: Duration,
+    /// For TCP.
+    pub allow_from: AllowFrom,
+}
+
+impl StreamListener {
+    /// Binds a TCP address.
+    pub fn tcp(address: SocketAddr) -> io::Result<StreamListener> {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        if address.is_ipv6() {
+            socket.set_only_v6(true)?;
+        }
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        StreamListener::of_tcp(socket, false)
+    }
+
+    /// Takes a TCP listener from the supervisor.
+    pub fn inherited_tcp(socket: impl Into<OwnedFd>) -> io::Result<StreamListener> {
+        StreamListener::of_tcp(Socket::from(socket.into()), true)
+    }
+
+    fn of_tcp(socket: Socket, inherited: bool) -> io::Result<StreamListener> {
+        let address = socket.local_addr()?.as_socket().ok_or(ErrorKind::InvalidInput)?;
+        StreamListener::new(format!("tcp:{address}"), socket, None, Framing::Lines, inherited)
+    }
+
+    /// Binds a unix stream socket; see `listen.unix_stream` for what a path may be.
+    pub fn unix(path: &str, mode: u32) -> io::Result<StreamListener> {
+        let (socket, file) = unix::bind(Type::STREAM, path, mode)?;
+        socket.listen(BACKLOG)?;
+        StreamListener::new(format!("unix_stream:{path}"), socket, file, Framing::Frames, false)
+    }
+
+    /// Takes a unix stream listener from the supervisor.
+    pub fn inherited_unix(socket: impl Into<OwnedFd>) -> io::Result<StreamListener> {
+        let socket = Socket::from(socket.into());
+        let name = format!("unix_stream:{}", unix::name_of(&socket)?);
+        StreamListener::new(name, socket, None, Framing::Frames, true)
+    }
+
+    fn new(name: String, socket: Socket, file: Option<SocketFile>, framing: Framing, inherited: bool) -> io::Result<StreamListener> {
+        if !socket.is_listener()? {
+            return Err(io::Error::new(ErrorKind::InvalidInput, "it does not listen for connections"));
+        }
+        socket.set_nonblocking(true)?;
+        Ok(StreamListener { name, file, socket, framing, inherited, heartbeat: Heartbeat::default() })
+    }
+
+    /// Shows, also later, that its task accepts.
+    pub fn heartbeat(&self) -> Heartbeat {
+        self.heartbeat.clone()
+    }
+
+    /// Accepts connections in a task of `tasks`, until `stop` says until when what is there may still be read.
+    pub fn start(
+        self,
+        producer: Producer,
+        bounds: Bounds,
+        stop: watch::Receiver<Option<Instant>>,
+        clock: &Clock,
+        tasks: &mut JoinSet<()>,
+    ) -> io::Result<()> {
+        let of = [("listener", self.name.as_str())];
+        let closed = |reason| telemetry::CONNECTIONS_CLOSED.counter(&[of[0], ("reason", reason)]);
+        let refused = |reason| telemetry::CONNECTIONS_REFUSED.counter(&[of[0], ("reason", reason)]);
+        let shared = Shared {
+            producer,
+            framing: self.framing,
+            idle: bounds.idle,
+            stop: stop.clone(),
+            clock: clock.clone(),
+            closed_idle: closed("idle"),
+            closed_frame_too_large: closed("frame_too_large"),
+            closed_error: closed("error"),
+        };
+        let acceptor = match self.framing {
+            Framing::Frames => Acceptor::Unix(UnixListener::from_std(self.socket.into())?),
+            Framing::Lines => Acceptor::Tcp(TcpListener::from_std(self.socket.into())?),
+        };
+        let accepting = Accepting {
+            _file: self.file,
+            acceptor,
+            inherited: self.inherited,
+            heartbeat: self.heartbeat,
+            bounds,
+            stop,
+            shared: Arc::new(shared),
+            connections: JoinSet::new(),
+            open: telemetry::CONNECTIONS.gauge(&of),
+            refused_limit: refused("limit"),
+            refused_allow_from: refused("allow_from"),
+            refused_accept: refused("accept"),
+        };
+        tasks.spawn(accepting.run());
+        Ok(())
+    }
+}
+
+/// A listener at work.
+struct Accepting {
+    _file: Option<SocketFile>,
+    acceptor: Acceptor,
+    inherited: bool,
+    heartbeat: Heartbeat,
+    bounds: Bounds,
+    stop: watch::Receiver<Option<Instant>>,
+    shared: Arc<Shared>,
+    connections: JoinSet<()>,
+    open: Gauge,
+    refused_limit: Counter,
+    refused_allow_from: Counter,
+    refused_accept: Counter,
+}
+
+impl Accepting {
+    async fn run(mut self) {
+        let mut beat = tokio::time::interval(BEAT);
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut failing = false;
+        loop {
+            self.open.set(self.connections.len() as f64);
+            tokio::select! {
+                // In this order, so that a place that became free is free for the next.
+                biased;
+                _ = stopped(&mut self.stop) => break,
+                _ = beat.tick() => self.heartbeat.beat(),
+                Some(_) = self.connections.join_next() => {}
+                accepted = self.acceptor.accept() => match accepted {
+                    Ok((stream, from)) => {
+                        failing = false;
+                        self.admit(stream, from);
+                    }
+                    Err(error) => {
+                        // Without a free descriptor accept fails at once again and again.
+                        self.refused_accept.increment(1);
+                        if !std::mem::replace(&mut failing, true) {
+                            tracing::warn!(%error, "cannot accept connections; trying on");
+                        }
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                    }
+                },
+            }
+            consume_budget().await;
+        }
+        // Who has connected to a socket of our own may have sent already.
+        while !self.inherited
+            && let Ok((stream, from)) = self.acceptor.accept_waiting()
+        {
+            self.admit(stream, from);
+        }
+        drop((self._file, self.acceptor));
+        while self.connections.join_next().await.is_some() {}
+        self.open.set(0.0);
+    }
+
+    /// A connection that is refused is closed by dropping it.
+    fn admit(&mut self, stream: Stream, from: Option<IpAddr>) {
+        if from.is_some_and(|from| !self.bounds.allow_from.admits(from)) {
+            self.refused_allow_from.increment(1);
+        } else if self.connections.len() >= self.bounds.connections {
+            self.refused_limit.increment(1);
+        } else {
+            self.connections.spawn(Connection::new(stream, self.shared.clone()).run());
+        }
+    }
+}
+
+/// Until when what is there may still be read, once the relay stops.
+async fn stopped(stop: &mut watch::Receiver<Option<Instant>>) -> Option<Instant> {
+    // An error means that the sender is gone: the relay is.
+    stop.wait_for(Option::is_some).await.ok().and_then(|until| *until)
+}
+
+/// What all connections of a listener share.
+struct Shared {
+    producer: Producer,
+    framing: Framing,
+    idle: Duration,
+    stop: watch::Receiver<Option<Instant>>,
+    clock: Clock,
+    closed_idle: Counter,
+    closed_frame_too_large: Counter,
+    closed_error: Counter,
+}
+
+/// Why a connection ends.
+enum End {
+    /// The peer closed it: what it sent is whole.
+    Peer,
+    Idle,
+    FrameTooLarge,
+    Error,
+    Stopped,
+}
+
+struct Connection {
+    stream: Stream,
+    decoder: Decoder,
+    shared: Arc<Shared>,
+}
+
+impl Connection {
+    fn new(stream: Stream, shared: Arc<Shared>) -> Connection {
+        let decoder = match shared.framing {
+            Framing::Frames => Decoder::Frames(Frames::new(LIMIT)),
+            Framing::Lines => Decoder::Lines(Lines::new(LIMIT)),
+        };
+        Connection { stream, decoder, shared }
+    }
+
+    async fn run(mut self) {
+        let mut stop = self.shared.stop.clone();
+        let end = loop {
+            tokio::select! {
+                biased;
+                until = stopped(&mut stop) => break self.drain(until).await,
+                readable = timeout(self.shared.idle, self.stream.readable()) => match readable {
+                    Err(_) => break End::Idle,
+                    Ok(Err(_)) => break End::Error,
+                    Ok(Ok(())) => {
+                        if let Some(ControlFlow::Break(end)) = self.read(Stream::try_read) {
+                            break end;
+                        }
+                    }
+                },
+            }
+            // One that always has more to read leaves the others their turn.
+            consume_budget().await;
+        };
+        self.finish(&end);
+    }
+
+    /// Reads what has arrived; at most until the stop's end.
+    async fn drain(&mut self, until: Option<Instant>) -> End {
+        while until.is_some_and(|until| self.shared.clock.instant() < until) {
+            match self.read(Stream::read_now) {
+                Some(ControlFlow::Continue(())) => consume_budget().await,
+                Some(ControlFlow::Break(end)) => return end,
+                None => break,
+            }
+        }
+        End::Stopped
+    }
+
+    /// Reads once and records it; `None` when there is nothing to read yet.
+    fn read(&mut self, read: impl Fn(&Stream, &mut [u8]) -> io::Result<usize>) -> Option<ControlFlow<End>> {
+        let mut buffer = [0; READ];
+        let length = match read(&self.stream, &mut buffer) {
+            Ok(0) => return Some(ControlFlow::Break(End::Peer)),
+            Ok(length) => length,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return None,
+            Err(error) if error.kind() == ErrorKind::Interrupted => return Some(ControlFlow::Continue(())),
+            Err(_) => return Some(ControlFlow::Break(End::Error)),
+        };
+        let mut batch = self.shared.producer.batch(self.shared.producer.ticket());
+        Some(self.decoder.push(&buffer[..length], &mut batch).map_break(|()| End::FrameTooLarge))
+    }
+
+    fn finish(self, end: &End) {
+        let mut batch = self.shared.producer.batch(self.shared.producer.ticket());
+        self.decoder.finish(matches!(end, End::Peer), &mut batch);
+        match end {
+            End::Peer | End::Stopped => {}
+            End::Idle => self.shared.closed_idle.increment(1),
+            End::FrameTooLarge => self.shared.closed_frame_too_large.increment(1),
+            End::Error => self.shared.closed_error.increment(1),
+        }
+    }
+}
+
+/// Cuts one connection's bytes into what is recorded.
+enum Decoder {
+    Frames(Frames),
+    Lines(Lines),
+}
+
+impl Decoder {
+    /// After `Break` the stream is out of step.
+    fn push(&mut self, bytes: &[u8], batch: &mut Batch<'_>) -> ControlFlow<()> {
+        match self {
+            Decoder::Frames(frames) => frames.push(bytes, &mut |frame| record_frame(frame, batch)),
+            Decoder::Lines(lines) => {
+                lines.push(bytes, &mut |line| record_lines(line, batch));
+                ControlFlow::Continue(())
+            }
+        }
+    }
+
+    /// `whole` when the peer said that this is all.
+    fn finish(self, whole: bool, batch: &mut Batch<'_>) {
+        match self {
+            Decoder::Frames(frames) => frames.finish(&mut |frame| record_frame(frame, batch)),
+            Decoder::Lines(lines) if whole => lines.finish(&mut |line| record_lines(line, batch)),
+            Decoder::Lines(lines) => lines.abandon(&mut |line| record_lines(line, batch)),
+        }
+    }
+}
+
+fn record_frame(frame: Unit<'_>, batch: &mut Batch<'_>) {
+    match frame {
+        Ok(frame) => batch.datagram(frame),
+        Err(reason) => batch.refuse(reason),
+    }
+}
+
+fn record_lines(lines: Unit<'_>, batch: &mut Batch<'_>) {
+    match lines {
+        Ok(lines) => batch.lines(lines),
+        Err(reason) => batch.refuse(reason),
+    }
+}
