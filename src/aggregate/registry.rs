@@ -146,12 +146,12 @@ struct NameCount {
 
 /// What one series takes in all parts, by measure: its bytes so many times, and a fixed part.
 const COPIES: i64 = 4;
-const OVERHEAD_BYTES: i64 = 600;
+const OVERHEAD_BYTES: i64 = 800;
 /// More for a sketch.
 const SKETCH_BYTES: i64 = 3_500;
 /// More for the first series of a name: its family, its claims on the page and its row in the store.
-const NAME_COPIES: i64 = 9;
-const NAME_BYTES: i64 = 1_500;
+const NAME_COPIES: i64 = 12;
+const NAME_BYTES: i64 = 2_000;
 
 fn cost_of_series(series: &Series) -> i64 {
     let sketch = if series.kind().is_sketch() { SKETCH_BYTES } else { 0 };
