@@ -146,12 +146,12 @@ struct NameCount {
 
 /// What one series takes in all parts, by measure: its bytes so many times, and a fixed part.
 const COPIES: i64 = 4;
-const OVERHEAD_BYTES: i64 = 600;
+const OVERHEAD_BYTES: i64 = 800;
 /// More for a sketch.
 const SKETCH_BYTES: i64 = 3_500;
 /// More for the first series of a name: its family, its claims on the page and its row in the store.
-const NAME_COPIES: i64 = 9;
-const NAME_BYTES: i64 = 1_500;
+const NAME_COPIES: i64 = 12;
+const NAME_BYTES: i64 = 2_000;
 
 fn cost_of_series(series: &Series) -> i64 {
     let sketch = if series.kind().is_sketch() { SKETCH_BYTES } else { 0 };
@@ -260,11 +260,10 @@ impl Registry {
         if let Some(limit) = self.limits.met_by(key.name, key.tags) {
             return route(Resolved::Shed(limit));
         }
-        if let Some(live) = self.canon.get(&key as &dyn Identified).map(|found| found.key().0.clone()) {
-            return route(Resolved::Series(live));
-        }
-        let Some(series) = Series::new(u32::MAX, *spelling, &shaped.name, &shaped.tags) else {
-            return route(Resolved::Shed(Limit::KeyBytes));
+        let live = self.canon.get(&key as &dyn Identified).map(|found| found.key().0.clone());
+        let series = match live.map_or_else(|| self.loose(spelling, &shaped), Ok) {
+            Ok(series) => series,
+            Err(limit) => return route(Resolved::Shed(limit)),
         };
         if self.credit.load(Ordering::Relaxed) <= 0 {
             return route(Resolved::Shed(Limit::Memory));
@@ -274,6 +273,18 @@ impl Registry {
         self.loose[0].fetch_add(cost, Ordering::Relaxed);
         self.remember_other(spelling, Fate::Loose(series.clone(), shaped.scale));
         route(Resolved::Series(series))
+    }
+
+    /// A series outside windows, if there is memory for what the store will keep of it.
+    fn loose(&self, spelling: &Spelling<'_>, shaped: &Shaped<'_>) -> Result<Series, Limit> {
+        let series = Series::new(u32::MAX, *spelling, &shaped.name, &shaped.tags).ok_or(Limit::KeyBytes)?;
+        if self.credit.load(Ordering::Relaxed) <= 0 {
+            return Err(Limit::Memory);
+        }
+        let cost = cost_of_series(&series) + cost_of_name(series.name());
+        self.credit.fetch_sub(cost, Ordering::Relaxed);
+        self.loose[0].fetch_add(cost, Ordering::Relaxed);
+        Ok(series)
     }
 
     /// Notes that a window was cut: what was loose in it is on its way to the store.
@@ -532,6 +543,10 @@ fn as_it_is<'a>(name: &'a str, tags: Vec<Cow<'a, str>>) -> Shaped<'a> {
 /// What a further spelling takes beside its bytes.
 const SPELLING_BYTES: i64 = 120;
 
+fn bounded(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX / 4)
+}
+
 /// A spelling that owns its bytes.
 pub(super) struct OtherSpelling {
     bytes: Box<[u8]>,
@@ -553,10 +568,6 @@ impl OtherSpelling {
     fn cost(&self) -> i64 {
         self.bytes.len() as i64 + SPELLING_BYTES
     }
-}
-
-fn bounded(bytes: u64) -> i64 {
-    i64::try_from(bytes).unwrap_or(i64::MAX / 4)
 }
 
 /// Something with a spelling: what `spelled` is keyed by, without copying one to look it up.

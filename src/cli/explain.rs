@@ -27,7 +27,7 @@ pub(super) struct ExplainArgs {
 impl ExplainArgs {
     pub(super) fn run(self, before: Overrides, file: Option<PathBuf>) -> anyhow::Result<ExitCode> {
         let loaded = config::load(&before.and(self.overrides).over(file))?;
-        let samples = relay::explainer(&loaded.config).explain(self.line.as_bytes(), Clock::system().now_ms());
+        let samples = relay::explainer(&loaded.config)?.explain(self.line.as_bytes(), Clock::system().now_ms());
         if samples.is_empty() {
             return Err(anyhow!("the line is empty, which means nothing"));
         }
@@ -81,6 +81,18 @@ fn fate(metric: &Value) -> Vec<String> {
     }
     if let Some(limit) = metric["limited"].as_str() {
         lines.push(format!("limited    {limit}: it gets no series of its own"));
+    }
+    for step in items(&metric["shaping"]) {
+        let captures: Vec<String> = items(&step["captures"]).skip(1).map(|capture| shown(text(capture))).collect();
+        let captures = if captures.is_empty() { String::new() } else { format!(" ($1.. = {})", captures.join(", ")) };
+        lines.push(format!("shaping    {}{captures}: {}{}", text(&step["place"]), shown(text(&step["name"])), joined(&step["tags"], " #")));
+    }
+    if metric["scale"] != 1.0 {
+        lines.push(format!("scale      values times {}", metric["scale"]));
+    }
+    if let Some(reason) = metric["dropped"].as_str() {
+        lines.push(format!("dropped    {reason}"));
+        return lines;
     }
     let series = &metric["series"];
     lines.push(format!("series     {} {}{}", text(&series["type"]), shown(text(&series["name"])), joined(&series["tags"], " #")));

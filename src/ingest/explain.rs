@@ -1,6 +1,7 @@
 //! What becomes of a line, step by step, without sending it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -11,14 +12,15 @@ use crate::aggregate::{Limit, LimitsConfig, page_name};
 use crate::encode::datadog;
 use crate::model::{Kind, labels};
 use crate::parse::{self, Metric, Options, Parsed, Record, ToleratedSet, json};
+use crate::shape::{self, Shaping};
 
 /// Bytes of a line that are shown.
 const SHOWN_MAX: usize = 4_096;
 
 /// The configuration a line is explained under.
-#[derive(Clone, Debug)]
 pub struct Explainer {
     pub options: Options,
+    pub shaping: Arc<Shaping>,
     pub limits: LimitsConfig,
     /// How old a sample with a time of its own may be.
     pub back: Duration,
@@ -50,6 +52,12 @@ pub struct Explanation {
 pub struct Fate {
     /// How many samples each value counts for: 1 / sample rate.
     pub weight: f64,
+    /// Every step of shaping that had an effect.
+    pub shaping: Vec<Step>,
+    /// What values are multiplied by.
+    pub scale: f64,
+    /// Why shaping drops it.
+    pub dropped: Option<&'static str>,
     pub series: Identity,
     pub limits: Vec<Bound>,
     /// The limit that keeps it from a series of its own, whatever else is live.
@@ -57,6 +65,26 @@ pub struct Fate {
     /// The unix second it stands at, apart from the window.
     pub stamped: Option<u64>,
     pub outputs: Vec<Output>,
+}
+
+/// A step of shaping, and the identity after it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Step {
+    /// Where it is written.
+    pub place: String,
+    /// First the whole match, then `$1` and on.
+    pub captures: Vec<String>,
+    pub name: String,
+    pub tags: Vec<String>,
+    pub scale: f64,
+    pub dropped: bool,
+}
+
+impl From<shape::Step> for Step {
+    fn from(step: shape::Step) -> Step {
+        let shape::Step { place, captures, name, tags, scale, dropped, .. } = step;
+        Step { place, captures, name, tags, scale, dropped }
+    }
 }
 
 /// The identity of a series.
@@ -117,14 +145,12 @@ impl Explainer {
     }
 
     fn fate(&self, metric: &Metric<'_>, now: i64) -> Fate {
-        // Shaping goes here, between what was read and what is counted against limits.
-        let identity = parse::identity(metric.spelling);
-        let tags: Vec<&str> = identity.tags.iter().map(AsRef::as_ref).collect();
-        let series = Identity {
-            name: identity.name.to_string(),
-            r#type: metric.spelling.kind,
-            tags: tags.iter().map(ToString::to_string).collect(),
-        };
+        let kind = metric.spelling.kind;
+        let shaped = self.shaping.explain(parse::identity(metric.spelling), kind);
+        let dropped = shaped.dropped_by.map(|hit| hit.drop_reason().as_str());
+        let steps = shaped.steps.into_iter().map(Step::from).collect();
+        let series = Identity { name: shaped.name, r#type: kind, tags: shaped.tags };
+        let tags: Vec<&str> = series.tags.iter().map(String::as_str).collect();
         let stamped = metric.stands_apart();
         let limited = match stamped {
             Some(at) => out_of_reach(at, now, self.back),
@@ -132,7 +158,11 @@ impl Explainer {
         };
         let limited = limited.or_else(|| self.limits.met_by(&series.name, &tags));
         let mut outputs = vec![self.prometheus(&series)];
-        outputs.extend(self.datadog.iter().map(|(sink, options)| datadog(sink, &series, options)));
+        if dropped.is_some() {
+            outputs.clear();
+        }
+        let sinks = if dropped.is_some() { &[][..] } else { &self.datadog };
+        outputs.extend(sinks.iter().map(|(sink, options)| datadog(sink, &series, options)));
         let bound = |limit: Limit, has, most| Bound { limit: limit.as_str(), has, most };
         Fate {
             weight: if stamped.is_some() { 1.0 } else { 1.0 / metric.rate },
@@ -140,6 +170,9 @@ impl Explainer {
                 bound(Limit::TagsPerSeries, tags.len(), self.limits.tags_per_series),
                 bound(Limit::KeyBytes, LimitsConfig::key_bytes_of(&series.name, &tags), self.limits.key_bytes),
             ],
+            shaping: steps,
+            scale: shaped.scale,
+            dropped,
             series,
             limited: limited.map(Limit::as_str),
             stamped,
@@ -189,6 +222,7 @@ mod tests {
         };
         Explainer {
             options: Options::default(),
+            shaping: Arc::default(),
             limits: LimitsConfig { tags_per_series: 2, ..LimitsConfig::default() },
             back: Duration::from_secs(3_600),
             counter_suffix: true,

@@ -14,7 +14,7 @@ use crate::aggregate::{Aggregator, Lane, Limit, Published};
 use crate::clock::Clock;
 use crate::parse::{self, Metric, Options, ParseError, Parsed, Record};
 
-pub use explain::{Bound, Explainer, Explanation, Fate, Identity, Output};
+pub use explain::{Bound, Explainer, Explanation, Fate, Identity, Output, Step};
 pub use rejected::{Rejected, RejectedLine};
 pub use tap::{Heard, Listener, Tap, Wanted};
 
@@ -134,8 +134,7 @@ impl Batch<'_> {
 
     /// Counts bytes of a stream that are no line and no frame.
     pub fn refuse(&mut self, reason: ParseError) {
-        self.stamp += 1;
-        self.lane.reject(reason, &[]);
+        self.record(Parsed { line: b"", record: Err(reason) });
     }
 
     fn record(&mut self, parsed: Parsed<'_>) {

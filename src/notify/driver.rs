@@ -87,7 +87,8 @@ struct Driver<N> {
 
 /// Starts the task. `targets` are those of `groups`, in the same order.
 pub(super) fn start<N: Notify>(groups: Groups, targets: Vec<N>, clock: Clock, tasks: &mut JoinSet<()>) -> NotifyHandle {
-    let inbox = Arc::new(Inbox { offered: Mutex::new(None), failing: Mutex::default(), bell: Bell::new(), closing: AtomicBool::new(false) });
+    let inbox =
+        Arc::new(Inbox { offered: Mutex::new(None), failing: Mutex::default(), bell: Bell::new(), closing: AtomicBool::new(false) });
     let (stopped, watched) = watch::channel(false);
     let handle = NotifyHandle { groups: Some((Arc::clone(&inbox), watched)), pulse: None };
     let driver = Driver { groups, targets, clock, inbox, attempts: JoinSet::new(), waiting: VecDeque::new() };

@@ -3,11 +3,13 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use super::start::{LateStore, hostname};
+use super::StartError;
+use super::start::{LateStore, hostname, shaping};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::ingest::{Explainer, Views};
 use crate::parse::Options;
+use crate::shape::Shaping;
 use crate::sink::{self, SinkContext, SinkHandle, SinkType};
 use crate::web::{Inside, SinkStatus};
 
@@ -25,8 +27,15 @@ pub(super) fn raw_kept(config: &Config) -> Duration {
     }
 }
 
-pub(super) fn inside(config: &Config, views: Arc<Views>, store: Arc<LateStore>, sinks: Sinks, clock: Clock) -> Inside {
-    let explainer = explainer(config);
+pub(super) fn inside(
+    config: &Config,
+    shaping: Arc<Shaping>,
+    views: Arc<Views>,
+    store: Arc<LateStore>,
+    sinks: Sinks,
+    clock: Clock,
+) -> Inside {
+    let explainer = explainer_by(config, shaping);
     Inside {
         views,
         notes: Box::new(move |range, limit| {
@@ -43,11 +52,16 @@ fn status((r#type, sink): &(SinkType, SinkHandle)) -> SinkStatus {
 }
 
 /// What explains a line under this configuration, as a listener that names nothing of its own reads it.
-pub fn explainer(config: &Config) -> Explainer {
+pub fn explainer(config: &Config) -> Result<Explainer, StartError> {
+    Ok(explainer_by(config, Arc::new(shaping(config)?)))
+}
+
+fn explainer_by(config: &Config, shaping: Arc<Shaping>) -> Explainer {
     let context = SinkContext { interval: config.aggregate.interval, clock: Clock::system(), hostname: hostname() };
     let datadog = config.sinks.iter().filter_map(|sink| Some((sink.name.clone(), sink::datadog_options(sink, &context)?)));
     Explainer {
         options: Options { dialect: config.listen.dialect, strict: config.listen.strict, eol_required: false },
+        shaping,
         limits: config.limits.clone(),
         back: raw_kept(config),
         counter_suffix: config.scrape.counter_suffix,

@@ -79,7 +79,7 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
     for warning in &rules.warnings {
         tracing::warn!("{warning}");
     }
-    let shaping = shaping(config)?;
+    let shaping = Arc::new(shaping(config)?);
     let directory = if config.store.enabled {
         data_dir::choose(config.data_dir.as_deref(), std::env::var_os("STATE_DIRECTORY"))?
     } else {
@@ -96,7 +96,8 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
     let Sockets { datagrams, streams, http, .. } = opened;
 
     let mut tasks = JoinSet::new();
-    let (aggregator, inbox) = Aggregator::new(config.limits.clone(), Arc::new(shaping));
+    let (aggregator, inbox) = Aggregator::new(config.limits.clone(), shaping.clone());
+    // The limit holds from the first datagram on.
     aggregator.registry.grant(resident_bytes().unwrap_or(0));
     let views = Arc::new(Views::default());
     let mut receiving = Receiving::new(config, aggregator.clone(), views.clone(), clock.clone())?;
@@ -123,7 +124,7 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
             move || status.read().clone()
         }),
         config_yaml: config::to_yaml(config),
-        inside: inside::inside(config, views.clone(), late.clone(), running.clone(), clock.clone()),
+        inside: inside::inside(config, shaping, views.clone(), late.clone(), running.clone(), clock.clone()),
     });
     let mut web = JoinSet::new();
     web.spawn(web::serve(http, app, web_stopped));
@@ -201,7 +202,7 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
 }
 
 /// Compiles `shape:`. What has no effect in a mapping file is said once, here.
-fn shaping(config: &Config) -> Result<Shaping, StartError> {
+pub(super) fn shaping(config: &Config) -> Result<Shaping, StartError> {
     let shaping = Shaping::new(&config.shape, config::read_text).map_err(|errors| {
         let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
         StartError::config(lines.join("\n"))
