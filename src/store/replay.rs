@@ -130,10 +130,13 @@ impl Replay {
         Ok(())
     }
 
-    /// The frames of the open hour; of the one before too, while summaries still look there.
+    /// The frames of the open hour, of the one before too while summaries still look there. Samples before those
+    /// minutes only count for where totals stand: queries read them from the file.
     fn frames(&mut self, read: &ReadTransaction) -> Result<(), redb::Error> {
         let Some(last) = self.head.last_window else { return Ok(()) };
-        let from = partition_of(last - WARM_MS).max(0) * PARTITION_MS + 1;
+        let warm = (last - WARM_MS).max(0);
+        (self.head.windows.from, self.head.recorded.from) = (warm, warm);
+        let from = partition_of(warm).max(0) * PARTITION_MS + 1;
         for (told, shelf) in self.told.iter_mut().zip(&self.head.shelves) {
             told.resize(shelf.known.len(), false);
         }
@@ -182,19 +185,15 @@ impl Replay {
 
     fn column(&mut self, column: &Column<'_>, end: i64, closing: bool) -> Option<()> {
         let (numbers, mut near) = (column.numbers()?, 0);
-        let slot = if column.role == Role::Recorded {
-            self.head.turn_recorded(end);
-            self.head.recorded.slot(end)?
-        } else {
-            self.head.turn_windows(end);
-            self.head.windows.slot(end)?
-        };
+        let slot = self.slot(column.role, end)?;
         match (column.what, column.role) {
             (What::Sample, Role::Sketch) => {
                 for (number, window) in numbers.into_iter().zip(column.sketches()?) {
                     self.sketch(number, &mut near, slot, window, end);
                 }
             }
+            // The samples to come say the same.
+            (What::Sample, Role::Gauge | Role::Recorded) if slot.is_none() => {}
             (What::Sample, _) => {
                 for (number, value) in numbers.into_iter().zip(column.floats()?) {
                     self.float(number, &mut near, slot, value, end);
@@ -203,7 +202,7 @@ impl Replay {
             (What::Stale, _) => {
                 for number in numbers {
                     let shelf = self.head.shelf_mut(column.role);
-                    if let Some(place) = shelf.find(number) {
+                    if let (Some(place), Some(slot)) = (shelf.find(number), slot) {
                         shelf.end(place, slot, end);
                     }
                 }
@@ -225,6 +224,19 @@ impl Replay {
         Some(())
     }
 
+    /// The slot of a window; `None` inside when its samples are not read back.
+    fn slot(&mut self, role: Role, end: i64) -> Option<Option<u16>> {
+        if end <= self.head.windows.from {
+            return Some(None);
+        }
+        if role == Role::Recorded {
+            self.head.turn_recorded(end);
+            return self.head.recorded.slot(end).map(Some);
+        }
+        self.head.turn_windows(end);
+        self.head.windows.slot(end).map(Some)
+    }
+
     fn age(&mut self, number: Number, end: i64, age: f64, closing: bool) {
         let (interval, role) = (self.head.interval, number.role().unwrap_or(Role::Gauge));
         let shelf = self.head.shelf_mut(role);
@@ -234,8 +246,11 @@ impl Replay {
         }
     }
 
-    fn float(&mut self, number: Number, near: &mut usize, slot: u16, value: f64, end: i64) {
+    fn float(&mut self, number: Number, near: &mut usize, slot: Option<u16>, value: f64, end: i64) {
         let standing = if self.standings.is_empty() { None } else { self.standings.remove(&number) };
+        if slot.is_none() && standing.is_none() && value == 0.0 {
+            return;
+        }
         let Some(role) = number.role() else { return };
         let shelf = self.head.shelf_mut(role);
         let Some(place) = shelf.find_near(number, near) else { return };
@@ -245,7 +260,9 @@ impl Replay {
             known.touched = end;
         }
         if role != Role::Counter {
-            known.push(slot, value);
+            if let Some(slot) = slot {
+                known.push(slot, value);
+            }
             return;
         }
         let told = &mut self.told[role as usize][place];
@@ -258,14 +275,17 @@ impl Replay {
         };
         // What it goes on from is at least this; it is shown only if it is right.
         known.value = value;
-        if *told {
+        if let (true, Some(slot)) = (*told, slot) {
             known.push(slot, value);
         }
     }
 
-    fn sketch(&mut self, number: Number, near: &mut usize, slot: u16, window: Option<ExpHist>, end: i64) {
+    fn sketch(&mut self, number: Number, near: &mut usize, slot: Option<u16>, window: Option<ExpHist>, end: i64) {
         let standing = if self.standings.is_empty() { None } else { self.standings.remove(&number) };
         let exact = if self.counts.is_empty() { None } else { self.counts.remove(&number).zip(self.sums.remove(&number)) };
+        if slot.is_none() && standing.is_none() && exact.is_none() && window.is_none() {
+            return;
+        }
         let shelf = self.head.shelf_mut(Role::Sketch);
         let Some(place) = shelf.find_near(number, near) else { return };
         shelf.revive(place);
@@ -280,7 +300,7 @@ impl Replay {
             };
             let told = &mut self.told[Role::Sketch as usize][place];
             *told |= standing.is_some();
-            sketched.restore(slot, standing, window.as_ref(), exact, *told);
+            sketched.restore(slot.filter(|_| *told), standing, window.as_ref(), exact);
         }
     }
 }

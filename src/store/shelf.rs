@@ -142,16 +142,9 @@ impl Sketched {
     }
 
     /// Adds a window as the file has it: what the series stood at after it, where the file says so, what it
-    /// received, and the exact count and sum where adding up gives others.
-    /// Where it stands is shown only if that is `known`.
-    pub(super) fn restore(
-        &mut self,
-        slot: u16,
-        standing: Option<ExpHist>,
-        window: Option<&ExpHist>,
-        exact: Option<(f64, f64)>,
-        known: bool,
-    ) {
+    /// received, and the exact count and sum where adding up gives others. Without a slot it only counts for
+    /// where the series stands.
+    pub(super) fn restore(&mut self, slot: Option<u16>, standing: Option<ExpHist>, window: Option<&ExpHist>, exact: Option<(f64, f64)>) {
         let given = standing.is_some();
         match (standing, window) {
             (Some(standing), _) => self.ever = standing,
@@ -161,7 +154,7 @@ impl Sketched {
         if let Some((count, sum)) = exact {
             (self.ever.count, self.ever.sum) = (count, sum);
         }
-        if known {
+        if let Some(slot) = slot {
             let standing = (given || self.now.is_empty()).then_some(&self.ever);
             self.now.push(slot, history::Entry { standing, window, exact });
         }

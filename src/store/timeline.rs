@@ -13,6 +13,8 @@ pub(super) const fn partition_of(at: i64) -> i64 {
 /// Ascending times in two partitions.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Timeline {
+    /// Nothing up to here was read back at the start.
+    pub(super) from: i64,
     partition: Option<i64>,
     before: Option<i64>,
     pub(super) now_times: Vec<i64>,
@@ -44,7 +46,7 @@ impl Timeline {
 
     /// Everything later than this is in memory.
     pub(super) fn covered_from(&self) -> i64 {
-        self.before.or(self.partition).map_or(i64::MAX, |partition| partition * PARTITION_MS)
+        self.before.or(self.partition).map_or(i64::MAX, |partition| self.from.max(partition * PARTITION_MS))
     }
 
     /// The last time.
