@@ -16,6 +16,9 @@ use crate::model::{Family, Kind, Labels, Series, Sketches, TimeRange};
 /// Roles whose series come with windows.
 pub(super) const WINDOWED: [Role; 4] = [Role::Counter, Role::Gauge, Role::Set, Role::Sketch];
 
+/// What summaries look back on, and a little more.
+pub(super) const WARM_MS: i64 = 12 * 60_000;
+
 /// Registry slots remembered; beyond them a series is found by its identity.
 const SLOTS: usize = 1 << 24;
 
@@ -121,6 +124,18 @@ impl Head {
     pub(super) fn turn_recorded(&mut self, at: i64) {
         if self.recorded.turn(at) {
             self.shelf_mut(Role::Recorded).turn();
+        }
+    }
+
+    /// Lets go of the hour before the open one, when summaries no longer look there and the file has it all.
+    pub(super) fn let_go(&mut self, at: i64) {
+        let waits_since = self.queue.iter().map(|pending| pending.at).min().unwrap_or(at);
+        let through = at.min(waits_since);
+        if self.windows.let_go(through, WARM_MS) {
+            WINDOWED.into_iter().for_each(|role| self.shelf_mut(role).let_go());
+        }
+        if self.recorded.let_go(through, WARM_MS) {
+            self.shelf_mut(Role::Recorded).let_go();
         }
     }
 

@@ -7,14 +7,11 @@ use redb::{Database, ReadTransaction, ReadableDatabase};
 use super::catalog::{SeriesRow, opened, read_name, read_series, read_total};
 use super::disk::{CLOSING_PARTS, FRAMES, META, NAMES, SERIES, TOTALS};
 use super::frame::{Column, What, columns};
-use super::head::{Head, WINDOWED};
+use super::head::{Head, WARM_MS, WINDOWED};
 use super::role::{Number, Role};
 use super::shelf::{LIVE, Track, total_after};
 use super::timeline::{PARTITION_MS, partition_of};
 use crate::model::{ExpHist, Labels};
-
-/// What summaries look back on, and a little more.
-const WARM_MS: i64 = 12 * 60_000;
 
 /// What was read, and what could not be.
 pub(super) struct Replayed {

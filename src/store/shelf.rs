@@ -228,6 +228,16 @@ impl Shelf {
         self.known[at].end(slot, time)
     }
 
+    /// Lets go of the hour before the open one.
+    pub(super) fn let_go(&mut self) {
+        for known in &mut self.known {
+            match &mut known.track {
+                Track::Floats { before, .. } => *before = Chunk::default(),
+                Track::Sketches(sketched) => sketched.before = History::default(),
+            }
+        }
+    }
+
     /// Closes the open hour of every series.
     pub(super) fn turn(&mut self) {
         self.known.iter_mut().for_each(Known::turn);

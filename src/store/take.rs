@@ -42,6 +42,7 @@ impl Head {
         let stamped = window.stamped.iter().filter_map(|stamped| self.stamp(stamped, window)).collect();
         let pending = Pending { at: window.end, is_window: true, parts: frame.finish(), stamped, notes: notes(window) };
         self.bound_known();
+        self.let_go(window.end);
         // A frame that is not kept breaks the chain of gains: the next one starts it anew.
         self.checkpoint_due = !self.queue.push(pending);
         if self.checkpoint_due { Taken::Lost } else { Taken::Queued }

@@ -33,6 +33,16 @@ impl Timeline {
         true
     }
 
+    /// Lets go of the earlier partition once the open one reaches `reach` back from `at`; true when it did.
+    pub(super) fn let_go(&mut self, at: i64, reach: i64) -> bool {
+        let done = self.partition.is_some_and(|open| at - open * PARTITION_MS >= reach);
+        let held = done && self.before.take().is_some();
+        if held {
+            self.before_times = Vec::new();
+        }
+        held
+    }
+
     /// The slot of `at` in the open partition, a new one if it is later than all; `None` for the past.
     pub(super) fn slot(&mut self, at: i64) -> Option<u16> {
         if self.partition != Some(partition_of(at)) {
@@ -71,5 +81,8 @@ mod tests {
         assert!(line.turn(PARTITION_MS + 1));
         assert_eq!((line.slot(PARTITION_MS), line.slot(PARTITION_MS + 1)), (None, Some(0)));
         assert_eq!((line.covered_from(), line.before_times.len(), line.last()), (0, 3, Some(PARTITION_MS + 1)));
+        assert!(!line.let_go(PARTITION_MS + 999, 1_000));
+        assert!(line.let_go(PARTITION_MS + 1_000, 1_000) && !line.let_go(PARTITION_MS + 1_001, 1_000));
+        assert_eq!((line.covered_from(), line.before_times.len(), line.last()), (PARTITION_MS, 0, Some(PARTITION_MS + 1)));
     }
 }

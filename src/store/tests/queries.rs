@@ -115,3 +115,21 @@ fn a_selection_sees_that_an_hour_ended_meanwhile() {
     append(START + 2 * 3_600_000 + STEP);
     assert!(store.tracks(&moment, &[]).is_none());
 }
+
+#[test]
+fn an_hour_that_is_on_disk_is_let_go_when_summaries_no_longer_look_there() {
+    for (commits, from) in [(true, START + 3_600_000), (false, START)] {
+        let dir = TempDir::new().unwrap();
+        let (store, mut writer) = open(dir.path());
+        let hits = family(vec![series(0, Kind::Counter, "hits", &[])]);
+        for n in 1..=360 + 72 {
+            store.append(&window(START + n * STEP, vec![(hits.clone(), counter(1.0, n as f64))]));
+            if commits {
+                writer.commit(START + n * STEP).unwrap();
+            }
+        }
+        assert_eq!(store.0.head.read().windows.covered_from(), from);
+        let line = one(&store, "hits", START, START + 999 * STEP);
+        assert!(line.len() == 432 && line.iter().all(|&(at, total)| total == ((at - START) / STEP) as f64));
+    }
+}
