@@ -15,6 +15,8 @@ use crate::parse::{Metric, ParseError, Values};
 const TABLE_MAX: usize = 57_344;
 /// Entries under further spellings; each owns its bytes.
 const FURTHER_MAX: usize = 16_384;
+/// Lines whose series are looked up before the first of them is recorded.
+pub const TOGETHER: usize = 16;
 /// Records a log holds before it is handed over.
 const LOG_MAX: usize = 65_536;
 /// Distinct sample rates a log refers to before it is handed over.
@@ -164,7 +166,29 @@ impl Lane {
         if metric.stands_apart().is_some() {
             return self.record_stamped(registry, metric);
         }
-        let hash = registry.hash(&metric.spelling);
+        self.record_hashed(registry, metric, registry.hash(&metric.spelling), stamp);
+    }
+
+    /// Records lines of one batch; the first gets `stamp`, each next one a stamp greater by one.
+    ///
+    /// Where each series lies is looked up before the first is recorded: then the memory that the lines need is on
+    /// its way all at once, not for one line after the other.
+    pub fn record_together(&mut self, registry: &Registry, lines: &[Option<Metric<'_>>], stamp: u64) {
+        let mut hashes = [0; TOGETHER];
+        for (hash, metric) in hashes.iter_mut().zip(lines.iter().flatten()) {
+            *hash = registry.hash(&metric.spelling);
+        }
+        let mut touched = 0;
+        for &hash in &hashes[..lines.len()] {
+            touched ^= self.table.find(hash, |entry| entry.hash == hash as u32).map_or(0, |entry| entry.series.touch());
+        }
+        std::hint::black_box(touched);
+        for ((metric, hash), stamp) in lines.iter().flatten().zip(hashes).zip(stamp..) {
+            self.record_hashed(registry, metric, hash, stamp);
+        }
+    }
+
+    fn record_hashed(&mut self, registry: &Registry, metric: &Metric<'_>, hash: u64, stamp: u64) {
         let (at, overflow) = match self.find(hash, metric) {
             Some(at) => (At::Own(at), None),
             None => match self.admit(registry, hash, metric) {

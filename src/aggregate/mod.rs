@@ -14,6 +14,6 @@ mod standing;
 pub use config::{AggregateConfig, LimitsConfig, OnLimit};
 pub use counts::{Counts, Published};
 pub use cut::{Aggregator, Base, CutReport, Cutter, CutterOptions, Restored, page_name};
-pub use lane::{Gain, Handed, Lane, Logged};
+pub use lane::{Gain, Handed, Lane, Logged, TOGETHER};
 pub use registry::{Birth, Limit, Registry, Resolved, Route};
 pub use schedule::Schedule;

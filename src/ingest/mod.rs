@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::aggregate::{Aggregator, Lane, Limit, Published};
+use crate::aggregate::{Aggregator, Lane, Limit, Published, TOGETHER};
 use crate::clock::Clock;
 use crate::parse::{self, Metric, Options, ParseError, Parsed, Record};
 
@@ -104,8 +104,7 @@ impl Batch<'_> {
             counts.empty += 1;
             return;
         }
-        let options = &self.producer.options;
-        parse::each(bytes, options, &mut |parsed| self.record(parsed));
+        self.each(bytes);
     }
 
     /// Records the complete lines of a datagram that the kernel cut; the cut line is refused.
@@ -129,12 +128,36 @@ impl Batch<'_> {
     /// Records lines of a stream that has no frames, and so nothing to count but bytes.
     pub fn lines(&mut self, bytes: &[u8]) {
         self.lane.counts().bytes += bytes.len() as u64;
-        parse::each(bytes, &self.producer.options, &mut |parsed| self.record(parsed));
+        self.each(bytes);
     }
 
     /// Counts bytes of a stream that are no line and no frame.
     pub fn refuse(&mut self, reason: ParseError) {
         self.record(Parsed { line: b"", record: Err(reason) });
+    }
+
+    /// Plain samples, nearly all that comes, are recorded some at a time; the rest as it is read.
+    fn each(&mut self, bytes: &[u8]) {
+        let mut lines: [Option<Metric<'_>>; TOGETHER] = [const { None }; TOGETHER];
+        let mut count = 0;
+        let options = &self.producer.options;
+        parse::each(bytes, options, &mut |parsed| match parsed.record {
+            Ok(Record::Metric(metric)) if metric.timestamp.is_none() && !self.tapped => {
+                lines[count] = Some(metric);
+                count += 1;
+                if count == TOGETHER {
+                    self.record_together(&lines);
+                    count = 0;
+                }
+            }
+            record => self.record(Parsed { line: parsed.line, record }),
+        });
+        self.record_together(&lines[..count]);
+    }
+
+    fn record_together(&mut self, lines: &[Option<Metric<'_>>]) {
+        self.lane.record_together(&self.producer.aggregator.registry, lines, self.stamp + 1);
+        self.stamp += lines.len() as u64;
     }
 
     fn record(&mut self, parsed: Parsed<'_>) {
