@@ -13,6 +13,9 @@ use super::shelf::{LIVE, Track, total_after};
 use super::timeline::{PARTITION_MS, partition_of};
 use crate::model::{ExpHist, Labels};
 
+/// Windows whose floats are read back: in one of them a live series is sure to be whole.
+const FLOAT_WINDOWS: i64 = 3;
+
 /// What was read, and what could not be.
 pub(super) struct Replayed {
     pub(super) head: Head,
@@ -30,6 +33,7 @@ pub(super) fn replay(database: &Database, interval: i64) -> Result<Replayed, red
         sums: HashMap::default(),
         standings: HashMap::default(),
         told: Default::default(),
+        warm: 0,
     };
     let meta = read.open_table(META)?;
     replay.head.last_window = meta.get("last_window")?.map(|end| end.value() as i64);
@@ -64,6 +68,8 @@ struct Replay {
     standings: HashMap<Number, Standing, foldhash::fast::RandomState>,
     /// By place, of counters and timers: whether it is known where they stand.
     told: [Vec<bool>; Role::ALL.len()],
+    /// Timers are read back from here on, for their summaries.
+    warm: i64,
 }
 
 /// Where a running total or sketch stands after a window.
@@ -127,12 +133,14 @@ impl Replay {
         Ok(())
     }
 
-    /// The frames of the open hour, of the one before too while summaries still look there. Samples before those
-    /// minutes only count for where totals stand: queries read them from the file.
+    /// The frames of the open hour, of the one before too while summaries still look there. Samples before the
+    /// last windows only count for where totals stand: queries read them from the file.
     fn frames(&mut self, read: &ReadTransaction) -> Result<(), redb::Error> {
         let Some(last) = self.head.last_window else { return Ok(()) };
         let warm = (last - WARM_MS).max(0);
-        (self.head.windows.from, self.head.recorded.from) = (warm, warm);
+        self.warm = warm;
+        let from = (last - FLOAT_WINDOWS * self.head.interval).max(warm);
+        (self.head.windows.from, self.head.recorded.from) = (from, from);
         let from = partition_of(warm).max(0) * PARTITION_MS + 1;
         for (told, shelf) in self.told.iter_mut().zip(&self.head.shelves) {
             told.resize(shelf.known.len(), false);
@@ -223,7 +231,8 @@ impl Replay {
 
     /// The slot of a window; `None` inside when its samples are not read back.
     fn slot(&mut self, role: Role, end: i64) -> Option<Option<u16>> {
-        if end <= self.head.windows.from {
+        let from = if role == Role::Sketch { self.warm } else { self.head.windows.from };
+        if end <= from {
             return Some(None);
         }
         if role == Role::Recorded {

@@ -283,7 +283,13 @@ fn points(number: Number, track: &Track, line: &Timeline, old: &Old) -> Vec<(i64
         Some(Line::Points(read)) => read.clone(),
         _ => Vec::new(),
     };
-    track.points(line, |at, point| points.push((at, point)));
+    // What is before is in memory for summaries of the page alone.
+    let from = line.covered_from();
+    track.points(line, |at, point| {
+        if at > from {
+            points.push((at, point));
+        }
+    });
     points
 }
 

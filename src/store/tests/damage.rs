@@ -153,6 +153,8 @@ fn damage_in_the_last_hour_gives_no_wrong_value_after_a_start() {
     writer.commit(START).unwrap();
     drop((store, writer));
     let (store, _writer) = open(dir.path());
-    assert_eq!(one(&store, "hits", START + 10 * STEP, START + 99 * STEP), [(START + 31 * STEP, 30.0)]);
+    let range = TimeRange { start: START + 10 * STEP, end: START + 99 * STEP };
+    let selected = store.select(&matchers(&[("__name__", "hits")]), range).unwrap();
+    assert_eq!(texts(selected).remove(0).1, [(START + 31 * STEP, 30.0)]);
     assert_eq!(store.base(Kind::Counter, "hits", &mut std::iter::empty()).unwrap().total, 30.0);
 }
