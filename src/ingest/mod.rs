@@ -91,8 +91,8 @@ pub struct Batch<'a> {
 
 impl Batch<'_> {
     /// Names who sent what follows, where the transport tells; shown with rejected lines.
-    pub fn sent_by(&mut self, sender: IpAddr) {
-        self.sender = Some(sender);
+    pub fn sent_by(&mut self, sender: Option<IpAddr>) {
+        self.sender = sender;
     }
 
     /// Records every line of a datagram, or of a stream's frame. A line that is refused harms no other.

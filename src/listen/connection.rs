@@ -1,6 +1,7 @@
 //! One connection: its bytes, cut into frames or lines and recorded as they arrive, in the lane of its listener.
 
 use std::io::{self, ErrorKind};
+use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -80,17 +81,18 @@ enum End {
 
 pub(super) struct Connection {
     stream: Stream,
+    sender: Option<IpAddr>,
     decoder: Decoder,
     shared: Arc<Shared>,
 }
 
 impl Connection {
-    pub(super) fn new(stream: Stream, shared: Arc<Shared>) -> Connection {
+    pub(super) fn new(stream: Stream, sender: Option<IpAddr>, shared: Arc<Shared>) -> Connection {
         let decoder = match shared.framing {
             Framing::Frames => Decoder::Frames(Frames::new(LIMIT)),
             Framing::Lines => Decoder::Lines(Lines::new(LIMIT)),
         };
-        Connection { stream, decoder, shared }
+        Connection { stream, sender, decoder, shared }
     }
 
     pub(super) async fn run(mut self) {
@@ -138,11 +140,13 @@ impl Connection {
             Err(_) => return Some(ControlFlow::Break(End::Error)),
         };
         let mut batch = self.shared.producer.batch(self.shared.producer.ticket());
+        batch.sent_by(self.sender);
         Some(self.decoder.push(&buffer[..length], &mut batch).map_break(|()| End::FrameTooLarge))
     }
 
     fn finish(self, end: &End) {
         let mut batch = self.shared.producer.batch(self.shared.producer.ticket());
+        batch.sent_by(self.sender);
         self.decoder.finish(matches!(end, End::Peer), &mut batch);
         match end {
             End::Peer | End::Stopped => {}

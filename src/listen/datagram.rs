@@ -128,6 +128,7 @@ impl DatagramListener {
         let turn = Arc::new(Turn {
             _file: self.file,
             socket: Mutex::new(self.socket),
+            kind: self.kind,
             inherited: self.inherited,
             allow,
             drops: self.drops,
@@ -162,6 +163,7 @@ impl DatagramListener {
 struct Turn {
     _file: Option<SocketFile>,
     socket: Mutex<Socket>,
+    kind: DatagramKind,
     inherited: bool,
     allow: AllowFrom,
     drops: Option<Arc<DropCounter>>,
@@ -177,12 +179,11 @@ struct Receiver {
 }
 
 impl Receiver {
-    /// The sender's address is asked for only where it matters.
     fn run(self) {
-        if self.turn.allow.everyone() {
-            self.read::<()>(|_| true);
+        if self.turn.kind == DatagramKind::Unix {
+            self.read(|()| None);
         } else {
-            self.read(|sender: Option<SockaddrStorage>| sender.and_then(ip_of).is_some_and(|sender| self.turn.allow.admits(sender)));
+            self.read(ip_of);
         }
         // The last reading of what the kernel dropped, while the socket is still in its table.
         if let Some(drops) = &self.turn.drops {
@@ -191,7 +192,7 @@ impl Receiver {
     }
 
     /// Reads batches until the stop, and then until the socket is empty.
-    fn read<S: SockaddrLike + Copy>(&self, admits: impl Fn(Option<S>) -> bool) {
+    fn read<S: SockaddrLike + Copy>(&self, sender: impl Fn(S) -> Option<IpAddr>) {
         let mut buffers = vec![0_u8; BATCH * BUFFER];
         // No control messages are asked for, and one socket's addresses are of one length: they can be used again.
         let mut headers = MultiHeaders::<S>::preallocate(BATCH, None);
@@ -210,7 +211,7 @@ impl Receiver {
                 return;
             }
             turns = turns.wrapping_add(1);
-            match self.receive(&mut buffers, &mut headers, &admits, turns.is_multiple_of(SAMPLED)) {
+            match self.receive(&mut buffers, &mut headers, &sender, turns.is_multiple_of(SAMPLED)) {
                 Ok(()) => {}
                 Err(Errno::EAGAIN) if drain_until.is_some() => return,
                 Err(Errno::EAGAIN | Errno::EINTR) => {}
@@ -227,7 +228,7 @@ impl Receiver {
         &self,
         buffers: &mut [u8],
         headers: &mut MultiHeaders<S>,
-        admits: impl Fn(Option<S>) -> bool,
+        sender: impl Fn(S) -> Option<IpAddr>,
         measured: bool,
     ) -> Result<(), Errno> {
         let mut chunks = buffers.chunks_mut(BUFFER);
@@ -243,7 +244,7 @@ impl Receiver {
                 messages[received] = Message {
                     length: message.bytes.min(BUFFER),
                     truncated: message.flags.contains(MsgFlags::MSG_TRUNC),
-                    admitted: admits(message.address),
+                    sender: message.address.and_then(&sender),
                 };
                 received += 1;
             }
@@ -253,16 +254,23 @@ impl Receiver {
         let mut batch = self.producer.batch(ticket);
         for (buffer, message) in buffers.chunks(BUFFER).zip(&messages[..received]) {
             let bytes = &buffer[..message.length];
-            match message {
-                Message { admitted: false, .. } => batch.denied(bytes),
-                Message { truncated: true, .. } => batch.truncated(bytes),
-                _ => batch.datagram(bytes),
+            batch.sent_by(message.sender);
+            if !self.admits(message.sender) {
+                batch.denied(bytes);
+            } else if message.truncated {
+                batch.truncated(bytes);
+            } else {
+                batch.datagram(bytes);
             }
         }
         if let Some(began) = began {
             self.pipeline.record(self.clock.instant() - began);
         }
         Ok(())
+    }
+
+    fn admits(&self, sender: Option<IpAddr>) -> bool {
+        self.turn.allow.everyone() || sender.is_some_and(|sender| self.turn.allow.admits(sender))
     }
 }
 
@@ -271,7 +279,7 @@ impl Receiver {
 struct Message {
     length: usize,
     truncated: bool,
-    admitted: bool,
+    sender: Option<IpAddr>,
 }
 
 fn ip_of(sender: SockaddrStorage) -> Option<IpAddr> {

@@ -202,7 +202,7 @@ impl Accepting {
         } else if self.connections.len() >= self.bounds.connections {
             self.refused_limit.increment(1);
         } else {
-            self.connections.spawn(Connection::new(stream, self.shared.clone()).run());
+            self.connections.spawn(Connection::new(stream, from, self.shared.clone()).run());
         }
     }
 }

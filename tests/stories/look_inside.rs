@@ -112,6 +112,7 @@ fn refused_lines_are_kept_as_examples() {
         (found.len() == 2 && found.iter().all(|example| example["count"] == 3)).then_some(found)
     });
     let odd = rejected.iter().find(|example| example["reason"] == "bad_value").unwrap();
+    assert_eq!(odd["sender"], "127.0.0.1");
     assert_eq!((&odd["line"], &odd["offset"]), (&"odd:x|c".into(), &4.into()));
     assert_eq!(odd["listener"], format!("udp:{}", relay.udp));
     assert!(odd["firstSeen"].as_str() <= odd["lastSeen"].as_str());
