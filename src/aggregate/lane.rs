@@ -9,7 +9,7 @@ use super::registry::OtherSpelling;
 use super::{Counts, Limit, Registry, Resolved};
 use crate::model::sketch::saturate;
 use crate::model::{Check, Event, Kind, Series, Stamped};
-use crate::parse::{Metric, ParseError, Values};
+use crate::parse::{Metric, ParseError, ToleratedSet, Values};
 
 /// Entries a table holds before it is handed over whole: small enough to stay in the cache.
 const TABLE_MAX: usize = 57_344;
@@ -60,7 +60,9 @@ struct Entry {
     stamp: u64,
     hash: u32,
     /// Index into the scales: what values in this spelling are multiplied by.
-    scale: u32,
+    scale: u16,
+    /// Blemishes of this spelling's tags, which every line has.
+    tags: ToleratedSet,
 }
 
 /// Where an entry lies.
@@ -209,6 +211,7 @@ impl Lane {
             entry.stamp = stamp;
         }
         let slot = entry.series.slot();
+        self.counts.tolerate(entry.tags);
         let scale = overflow.unwrap_or_else(|| if entry.scale == 0 { 1.0 } else { self.scales[entry.scale as usize] });
         let samples = &mut self.counts.samples[metric.spelling.kind as usize];
         match (metric.spelling.kind, metric.values) {
@@ -299,14 +302,15 @@ impl Lane {
             let route = registry.resolve(&metric.spelling);
             let held = match route.resolved {
                 Resolved::Series(series) if series.spelling() == metric.spelling => {
-                    self.hold(registry, series, route.scale).map(|at| (At::Own(at), None))
+                    self.hold(registry, series, route.scale, route.tolerated).map(|at| (At::Own(at), None))
                 }
                 Resolved::Series(series) => {
-                    self.hold_further(registry, hash, series, metric, route.scale).map(|at| (At::Further(at), None))
+                    self.hold_further(registry, hash, series, metric, (route.scale, route.tolerated)).map(|at| (At::Further(at), None))
                 }
                 Resolved::Overflow(series, limit) => {
                     self.counts.limited[limit as usize] += members(metric);
-                    self.hold(registry, series, 1.0).map(|at| (At::Own(at), Some(route.scale)))
+                    self.counts.tolerate(route.tolerated);
+                    self.hold(registry, series, 1.0, ToleratedSet::default()).map(|at| (At::Own(at), Some(route.scale)))
                 }
                 Resolved::Shed(limit) => {
                     self.shed(limit, metric);
@@ -317,7 +321,6 @@ impl Lane {
                     return None;
                 }
             };
-            self.counts.tolerate(route.tolerated);
             if held.is_some() {
                 return held;
             }
@@ -341,21 +344,28 @@ impl Lane {
     }
 
     /// A place for a series under a spelling that is not in the table. `None`: it has just left.
-    fn hold_further(&mut self, registry: &Registry, hash: u64, series: Series, metric: &Metric<'_>, scale: f64) -> Option<usize> {
+    fn hold_further(
+        &mut self,
+        registry: &Registry,
+        hash: u64,
+        series: Series,
+        metric: &Metric<'_>,
+        of: (f64, ToleratedSet),
+    ) -> Option<usize> {
         if !series.meet(self.window) {
             return None;
         }
         if self.further.len() >= FURTHER_MAX {
             self.start_over();
         }
-        let entry = self.entry(series, hash, scale);
+        let entry = self.entry(series, hash, of.0, of.1);
         let rehash = |(spelling, entry): &(OtherSpelling, Entry)| registry.hash(&spelling.of_kind(entry.series.kind()));
         let placed = self.further.insert_unique(hash, (OtherSpelling::new(&metric.spelling), entry), rehash);
         Some(placed.bucket_index())
     }
 
     /// The place of a series in the table, by the spelling it was born with. `None`: it has just left.
-    fn hold(&mut self, registry: &Registry, series: Series, scale: f64) -> Option<usize> {
+    fn hold(&mut self, registry: &Registry, series: Series, scale: f64, tags: ToleratedSet) -> Option<usize> {
         let hash = registry.hash(&series.spelling());
         let same = |entry: &Entry| entry.hash == hash as u32 && entry.series.spelling() == series.spelling();
         if let Some(at) = self.table.find_bucket_index(hash, same) {
@@ -373,17 +383,20 @@ impl Lane {
         if self.table.len() >= TABLE_MAX {
             self.start_over();
         }
-        let entry = self.entry(series, hash, scale);
+        let entry = self.entry(series, hash, scale, tags);
         let placed = self.table.insert_unique(hash, entry, |entry| registry.hash(&entry.series.spelling()));
         Some(placed.bucket_index())
     }
 
-    fn entry(&mut self, series: Series, hash: u64, scale: f64) -> Entry {
+    fn entry(&mut self, series: Series, hash: u64, scale: f64, tags: ToleratedSet) -> Entry {
+        if self.scales.len() >= usize::from(u16::MAX) {
+            self.start_over();
+        }
         let scale = self.scales.iter().position(|&have| have == scale).unwrap_or_else(|| {
             self.scales.push(scale);
             self.scales.len() - 1
         });
-        Entry { value: idle_value(series.kind()), stamp: 0, hash: hash as u32, scale: scale as u32, series }
+        Entry { value: idle_value(series.kind()), stamp: 0, hash: hash as u32, scale: scale as u16, tags, series }
     }
 
     /// Hands over what was gained and forgets every series.

@@ -426,3 +426,13 @@ fn where_a_line_comes_from_is_no_part_of_its_series() {
     bench.send(0, "a:1|c|c:ci-1|e:pod|card:low\na:2|c|c:in-7\na:4|c");
     assert_eq!(rows(&bench.cut()).len(), 1);
 }
+
+#[test]
+fn a_blemish_of_the_tags_is_counted_for_every_line() {
+    let mut bench = one_lane();
+    for _ in 0..3 {
+        bench.producers[0].batch(bench.producers[0].ticket()).datagram(b"a:1|c|#x:\xff\na:1|c|#y,x:\xff\na:1|c|#y");
+    }
+    assert_eq!(counts(&bench).tolerated[crate::parse::Tolerated::TagRepaired as usize], 6);
+    assert_eq!(rows(&bench.cut()).len(), 3);
+}
