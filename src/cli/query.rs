@@ -36,7 +36,7 @@ pub enum Output {
 /// Evaluates a PromQL expression
 #[derive(Args, Debug)]
 pub struct QueryArgs {
-    /// PromQL, such as 'rate(page_views[5m])'
+    /// PromQL, such as 'sum by (host) (page_views)'
     #[arg(value_name = "EXPR")]
     pub expr: String,
     /// At this time: unix seconds or RFC 3339 [default: now]
