@@ -140,7 +140,15 @@ fn a_value_that_breaks_a_rule_is_refused_at_its_place() {
         ("listen: { idle_timeout: 0s }", "1:25: listen.idle_timeout: expected more than 0s"),
         ("scrape: { path: metrics }", "1:17: scrape.path: expected a path such as /metrics"),
         ("scrape: { path: /api/v1/query }", "1:17: scrape.path: this path answers something else"),
-        ("store: { max_size: 0 }", "1:20: store.max_size: expected more than 0 bytes"),
+        (
+            "sinks: [{ name: a, type: datadog, api_key: k, histogram_percentiles: [0.995] }]",
+            "1:71: sinks[0].histogram_percentiles[0]: expected a whole percent, such as 0.95: the metric's name ends in it",
+        ),
+        (
+            "sinks: [{ name: a, type: datadog, api_key: k, url: 'http://h/', site: datadoghq.eu }]",
+            "1:71: sinks[0].site: url is set too; leave out one of them",
+        ),
+        ("store: { max_size: 1MiB }", "1:20: store.max_size: expected at least 16MiB"),
         ("notify: { route: { receiver: ops } }", "1:30: notify.route.receiver: no receiver is named \"ops\"; notify.receivers is empty"),
         (
             "notify:\n  receivers: [{ name: ops }]\n  route:\n    receiver: ops\n    routes:\n      - receiver: opps",

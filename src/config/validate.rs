@@ -146,10 +146,13 @@ fn aggregate(config: &Config, findings: &mut Findings) {
     findings.once("aggregate.percentiles", &aggregate.percentiles, |_| true);
 }
 
+/// Below this the file's own structure is most of it, and the bound would not hold.
+const SMALLEST_STORE: ByteSize = ByteSize(16 << 20);
+
 fn store(config: &Config, findings: &mut Findings) {
     const STEPS: [&str; 3] = ["raw", "1m", "1h"];
     let store = &config.store;
-    size(store.max_size, "store.max_size", findings);
+    findings.require(store.max_size >= SMALLEST_STORE, "store.max_size", "expected at least 16MiB");
     findings.require(!store.tiers.is_empty(), "store.tiers", "expected at least { step: raw, keep: 48h }");
     let mut previous: Option<(usize, Duration)> = None;
     for (index, tier) in store.tiers.iter().enumerate() {

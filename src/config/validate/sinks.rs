@@ -62,9 +62,13 @@ fn values(sink: &SinkConfig, path: &impl Fn(&str) -> String, findings: &mut Find
     if let Some(site) = &sink.site {
         let host = site.contains('.') && site.bytes().all(|b| b.is_ascii_alphanumeric() || b".-".contains(&b));
         findings.require(host, path("site"), "expected a host name such as datadoghq.com or datadoghq.eu");
+        findings.require(sink.url.is_none(), path("site"), "url is set too; leave out one of them");
     }
     for (index, percentile) in sink.histogram_percentiles.iter().flatten().enumerate() {
-        findings.check(path(&format!("histogram_percentiles[{index}]")), quantile(*percentile));
+        let at = path(&format!("histogram_percentiles[{index}]"));
+        let whole = (percentile * 100.0 - (percentile * 100.0).round()).abs() < 1e-9;
+        findings.require(whole, &at, "expected a whole percent, such as 0.95: the metric's name ends in it");
+        findings.check(at, quantile(*percentile));
     }
     findings.once(&path("histogram_percentiles"), sink.histogram_percentiles.as_deref().unwrap_or_default(), |_| true);
     findings.once(&path("histogram_aggregates"), sink.histogram_aggregates.as_deref().unwrap_or_default(), |_| true);
