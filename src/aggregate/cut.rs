@@ -148,6 +148,8 @@ pub struct Cutter {
     names: Names,
     /// Rebuilt when a family changed.
     roster: Option<Arc<[Arc<Family>]>>,
+    /// Born, and without a sample so far, by slot.
+    born: HashMap<u32, Birth>,
     births: Vec<Series>,
     /// Relative gauges of the open window, in stamp order once sorted.
     deltas: Vec<(u32, u64, f64)>,
@@ -178,6 +180,7 @@ impl Cutter {
             by_name: HashMap::new(),
             names: Names::default(),
             roster: None,
+            born: HashMap::new(),
             births: Vec::new(),
             deltas: Vec::new(),
             stamped: Vec::new(),
@@ -197,16 +200,9 @@ impl Cutter {
     }
 
     /// Puts back the series that were live when an earlier process stopped.
-    pub fn restore(&mut self, restored: impl IntoIterator<Item = Restored>, from_store: &mut dyn FnMut(&Series) -> Option<Base>) {
-        self.settle(from_store);
+    pub fn restore(&mut self, restored: impl IntoIterator<Item = Restored>) {
         for Restored { kind, name, tags, base, age } in restored {
             let Some(series) = self.aggregator.registry.restore(kind, &name, &tags) else { continue };
-            // Receive threads run already: what they gave birth to meanwhile is settled like any other.
-            for born in self.aggregator.registry.take_births() {
-                if !born.series.same(&series) {
-                    self.settle_one(born, from_store);
-                }
-            }
             if self.standings.get(series.slot() as usize).is_some_and(Option::is_some) {
                 continue;
             }
@@ -215,6 +211,7 @@ impl Cutter {
             let last = self.window.saturating_sub(u32::from(age));
             self.stand(series, &base, last);
         }
+        self.notice_births();
     }
 
     /// Waits up to `patience` for a hand-over and adds it up.
@@ -239,7 +236,7 @@ impl Cutter {
         self.aggregator.window.store(next, Ordering::Release);
         self.aggregator.registry.turn();
         self.collect(next, base);
-        self.settle(base);
+        self.born.retain(|_, born| !born.series.is_gone());
         self.apply_deltas();
         let gone = self.expire();
         let roster = match &self.roster {
@@ -311,10 +308,11 @@ impl Cutter {
         if handed.window != self.window {
             return self.ahead.push(handed);
         }
-        self.settle(base);
+        self.notice_births();
+        let window = self.window;
         for gain in handed.values {
-            let Some(standing) = self.standings.get_mut(gain.slot as usize).and_then(Option::as_mut) else { continue };
-            standing.last = self.window;
+            let Some(standing) = self.standing(gain.slot, base) else { continue };
+            standing.last = window;
             match &mut standing.body {
                 Body::Counter { gain: sum, .. } => *sum = saturate(*sum + gain.value),
                 Body::Gauge { set, .. } if set.is_none_or(|(stamp, _)| stamp < gain.stamp) => *set = Some((gain.stamp, gain.value)),
@@ -322,7 +320,7 @@ impl Cutter {
             }
         }
         for logged in handed.log {
-            self.fold_logged(logged, &handed.weights);
+            self.fold_logged(logged, &handed.weights, base);
         }
         self.stamped.extend(handed.stamped);
         self.events.extend(handed.events);
@@ -334,10 +332,11 @@ impl Cutter {
         }
     }
 
-    fn fold_logged(&mut self, logged: Logged, weights: &[f64]) {
-        let Some(standing) = self.standings.get_mut(logged.slot as usize).and_then(Option::as_mut) else { return };
-        standing.last = self.window;
-        let fold = fold_of(&self.options, standing.series.kind());
+    fn fold_logged(&mut self, logged: Logged, weights: &[f64], base: &mut dyn FnMut(&Series) -> Option<Base>) {
+        let (window, seconds, dd) = (self.window, self.options.timers_in_seconds, self.options.dd_sketches);
+        let Some(standing) = self.standing(logged.slot, base) else { return };
+        standing.last = window;
+        let fold = fold_of(seconds, dd, standing.series.kind());
         match &mut standing.body {
             Body::Gauge { .. } => self.deltas.push((logged.slot, logged.stamp, logged.value)),
             Body::Set(distinct) => distinct.get_or_insert_default().insert(logged.value.to_bits()),
@@ -349,23 +348,46 @@ impl Cutter {
         }
     }
 
-    /// Gives every series born meanwhile its standing.
-    fn settle(&mut self, base: &mut dyn FnMut(&Series) -> Option<Base>) {
-        for birth in self.aggregator.registry.take_births() {
-            self.settle_one(birth, base);
+    /// Takes in what was born. A series stands from its first sample on, which may lie in the next window.
+    fn notice_births(&mut self) {
+        for Birth { series, options } in self.aggregator.registry.take_births() {
+            let slot = series.slot();
+            let standing = self.standings.get(slot as usize).and_then(Option::as_ref);
+            if standing.is_some_and(|standing| standing.series.same(&series)) {
+                if let Some(options) = options {
+                    self.regard(&series, &options);
+                }
+            } else if let Some(born) = self.born.get_mut(&slot).filter(|born| born.series.same(&series)) {
+                born.options = options.or(born.options.take());
+            } else {
+                // The first type that came has the name, whichever is added up first.
+                self.name_of(&series);
+                self.born.insert(slot, Birth { series, options });
+            }
         }
     }
 
-    fn settle_one(&mut self, Birth { series, options }: Birth, base: &mut dyn FnMut(&Series) -> Option<Base>) {
-        let standing = self.standings.get(series.slot() as usize).and_then(Option::as_ref);
-        if !standing.is_some_and(|standing| standing.series.same(&series)) {
+    fn name_of(&mut self, series: &Series) -> Arc<str> {
+        let (prom_name, clashed) = self.names.of(series.name(), series.kind(), self.options.counter_suffix);
+        if clashed {
+            self.report.clashes.push((series.name().to_string(), prom_name.clone()));
+        }
+        prom_name
+    }
+
+    /// The standing of a slot that has received something.
+    fn standing(&mut self, slot: u32, base: &mut dyn FnMut(&Series) -> Option<Base>) -> Option<&mut Standing> {
+        if self.standings.get(slot as usize).is_none_or(Option::is_none) {
+            // Only the cutter lets go of a series: one that is gone has had its standing.
+            let Birth { series, options } = self.born.remove(&slot).filter(|born| !born.series.is_gone())?;
             let from = base(&series).unwrap_or_default();
             self.births.push(series.clone());
             self.stand(series.clone(), &from, self.window);
+            if let Some(options) = options {
+                self.regard(&series, &options);
+            }
         }
-        if let Some(options) = options {
-            self.regard(&series, &options);
-        }
+        self.standings.get_mut(slot as usize)?.as_mut()
     }
 
     /// Has a series live as long, and its family explained, as a rule of the mapping file says.
@@ -387,10 +409,7 @@ impl Cutter {
         let family = match self.by_name.get(&key) {
             Some(&at) => at,
             None => {
-                let (prom_name, clashed) = self.names.of(series.name(), series.kind(), self.options.counter_suffix);
-                if clashed {
-                    self.report.clashes.push((series.name().to_string(), prom_name.clone()));
-                }
+                let prom_name = self.name_of(&series);
                 let family = Family { name: series.name().into(), prom_name, kind: series.kind(), help: None, series: Vec::new() };
                 self.families.push(Rows { family: Arc::new(family), slots: Vec::new() });
                 let at = (self.families.len() - 1) as u32;
@@ -482,7 +501,7 @@ impl Cutter {
     fn column(&mut self, at: usize) -> Column {
         let rows = &self.families[at];
         let kind = rows.family.kind;
-        let fold = fold_of(&self.options, kind);
+        let fold = fold_of(self.options.timers_in_seconds, self.options.dd_sketches, kind);
         let size = rows.slots.len();
         let mut column = match kind {
             Kind::Counter => {
@@ -541,11 +560,8 @@ impl Cutter {
     }
 }
 
-fn fold_of(options: &CutterOptions, kind: Kind) -> Fold {
-    Fold {
-        divisor: if kind == Kind::Timer && options.timers_in_seconds { 1_000.0 } else { 1.0 },
-        dd: options.dd_sketches && kind == Kind::Distribution,
-    }
+fn fold_of(seconds: bool, dd: bool, kind: Kind) -> Fold {
+    Fold { divisor: if kind == Kind::Timer && seconds { 1_000.0 } else { 1.0 }, dd: dd && kind == Kind::Distribution }
 }
 
 /// Windows that cover a time, at least one.

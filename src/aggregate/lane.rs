@@ -13,8 +13,9 @@ use crate::parse::{Metric, ParseError, ToleratedSet, Values};
 
 /// Entries a table holds before it is handed over whole: small enough to stay in the cache.
 const TABLE_MAX: usize = 57_344;
-/// Entries under further spellings; each owns its bytes.
-const FURTHER_MAX: usize = 16_384;
+/// Bytes of further spellings a lane owns, and the longest it owns.
+const FURTHER_BYTES: usize = 8 << 20;
+const FURTHER_LONGEST: usize = 4_096;
 /// Lines whose series are looked up before the first of them is recorded.
 pub const TOGETHER: usize = 16;
 /// Records a log holds before it is handed over.
@@ -35,6 +36,7 @@ pub struct Lane {
     table: HashTable<Entry>,
     /// Series by spellings they were not born with: lines that would else ask the registry each time.
     further: HashTable<(OtherSpelling, Entry)>,
+    further_bytes: usize,
     /// What the table's entries multiply values by; the first is 1.
     scales: Vec<f64>,
     log: Vec<Logged>,
@@ -121,6 +123,7 @@ impl Lane {
             window,
             table: HashTable::new(),
             further: HashTable::new(),
+            further_bytes: 0,
             scales: vec![1.0],
             log: Vec::new(),
             weights: vec![1.0],
@@ -151,6 +154,7 @@ impl Lane {
             return None;
         }
         let handed = self.take();
+        (self.stamped_bytes, self.events_bytes) = (0, 0);
         self.window = window;
         handed
     }
@@ -304,6 +308,11 @@ impl Lane {
                 Resolved::Series(series) if series.spelling() == metric.spelling => {
                     self.hold(registry, series, route.scale, route.tolerated).map(|at| (At::Own(at), None))
                 }
+                // One that is too long to be held asks each time.
+                Resolved::Series(series) if metric.spelling.name.len() + metric.spelling.tags.len() > FURTHER_LONGEST => {
+                    self.counts.tolerate(route.tolerated);
+                    self.hold(registry, series, 1.0, ToleratedSet::default()).map(|at| (At::Own(at), Some(route.scale)))
+                }
                 Resolved::Series(series) => {
                     self.hold_further(registry, hash, series, metric, (route.scale, route.tolerated)).map(|at| (At::Further(at), None))
                 }
@@ -355,9 +364,14 @@ impl Lane {
         if !series.meet(self.window) {
             return None;
         }
-        if self.further.len() >= FURTHER_MAX {
-            self.start_over();
+        let bytes = metric.spelling.name.len() + metric.spelling.tags.len();
+        if self.further.len() >= TABLE_MAX || self.further_bytes + bytes > FURTHER_BYTES {
+            let handed = self.take();
+            self.hand_over(handed);
+            self.further = HashTable::new();
+            self.further_bytes = 0;
         }
+        self.further_bytes += bytes;
         let entry = self.entry(series, hash, of.0, of.1);
         let rehash = |(spelling, entry): &(OtherSpelling, Entry)| registry.hash(&spelling.of_kind(entry.series.kind()));
         let placed = self.further.insert_unique(hash, (OtherSpelling::new(&metric.spelling), entry), rehash);
@@ -405,6 +419,7 @@ impl Lane {
         self.hand_over(handed);
         self.table = HashTable::new();
         self.further = HashTable::new();
+        self.further_bytes = 0;
         self.scales.truncate(1);
     }
 
@@ -491,7 +506,6 @@ impl Lane {
                 entry.stamp = 0;
             }
         }
-        (self.stamped_bytes, self.events_bytes) = (0, 0);
         let handed = Handed {
             values,
             stamped: std::mem::take(&mut self.stamped),

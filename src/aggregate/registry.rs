@@ -265,12 +265,6 @@ impl Registry {
             Ok(series) => series,
             Err(limit) => return route(Resolved::Shed(limit)),
         };
-        if self.credit.load(Ordering::Relaxed) <= 0 {
-            return route(Resolved::Shed(Limit::Memory));
-        }
-        let cost = cost_of_series(&series) + cost_of_name(series.name());
-        self.credit.fetch_sub(cost, Ordering::Relaxed);
-        self.loose[0].fetch_add(cost, Ordering::Relaxed);
         self.remember_other(spelling, Fate::Loose(series.clone(), shaped.scale));
         route(Resolved::Series(series))
     }
@@ -490,10 +484,15 @@ impl Registry {
 
     /// Forgets what shaping dropped when that is as much as may be remembered: what still comes is found anew.
     pub fn make_room(&self) {
-        if self.others.len() >= self.limits.series || self.credit.load(Ordering::Relaxed) <= 0 {
+        let full = self.others.len() >= self.limits.series;
+        if full || self.credit.load(Ordering::Relaxed) <= 0 {
             self.others.retain(|other, ()| {
-                self.promised.fetch_sub(other.spelling.cost(), Ordering::Relaxed);
-                false
+                // What was known before memory ran short stays known.
+                let keep = !full && matches!(other.fate, Fate::Loose(..));
+                if !keep {
+                    self.promised.fetch_sub(other.spelling.cost(), Ordering::Relaxed);
+                }
+                keep
             });
         }
     }

@@ -183,14 +183,11 @@ fn an_idle_series_leaves_and_goes_on_from_its_total_when_it_returns() {
 fn what_was_live_at_the_stop_stands_at_the_start() {
     let mut bench = one_lane();
     let restored = |name: &str, kind, base| Restored { kind, name: name.into(), tags: vec!["a:1".into()], base, age: 3 };
-    bench.cutter.restore(
-        [
-            restored("c", Kind::Counter, Base { total: 9.0, ..Base::default() }),
-            restored("g", Kind::Gauge, Base { gauge: 4.0, ..Base::default() }),
-            restored("t", Kind::Timer, Base { count: 2.0, sum: 0.5, ..Base::default() }),
-        ],
-        &mut |_| None,
-    );
+    bench.cutter.restore([
+        restored("c", Kind::Counter, Base { total: 9.0, ..Base::default() }),
+        restored("g", Kind::Gauge, Base { gauge: 4.0, ..Base::default() }),
+        restored("t", Kind::Timer, Base { count: 2.0, sum: 0.5, ..Base::default() }),
+    ]);
     let standing = bench.cutter.standing_window(5_000, Vec::new());
     assert_eq!(shown(&standing, "c|counter|#a:1").unwrap(), "0/9");
     bench.send(0, "c:1|c|#a:1\nt:500|ms|#a:1");
@@ -349,7 +346,7 @@ fn a_restored_series_is_met_by_its_lines_and_by_no_other_name() {
         base: Base { total, ..Base::default() },
         age: 0,
     };
-    bench.cutter.restore([restored("ns.hits", &["a:1", "b:x,y"], 40.0), restored("ns.brief", &[], 1.0)], &mut |_| None);
+    bench.cutter.restore([restored("ns.hits", &["a:1", "b:x,y"], 40.0), restored("ns.brief", &[], 1.0)]);
     bench.send(0, "hits:2|c|#a:1\nns.hits:100|c|#a:1\nbrief:1|c");
     let window = bench.cut();
     assert_eq!(shown(&window, "ns.hits|counter|#a:1,b:x,y").as_deref(), Some("0/40"));
@@ -435,4 +432,42 @@ fn a_blemish_of_the_tags_is_counted_for_every_line() {
     }
     assert_eq!(counts(&bench).tolerated[crate::parse::Tolerated::TagRepaired as usize], 6);
     assert_eq!(rows(&bench.cut()).len(), 3);
+}
+
+#[test]
+fn a_series_stands_from_the_window_of_its_first_sample() {
+    let mut bench = one_lane();
+    let registry = &bench.aggregator.registry;
+    let spelling = crate::model::series::Spelling { name: b"g", tags: b"", kind: Kind::Gauge, style: Default::default() };
+    registry.resolve(&spelling);
+    assert!(rows(&bench.cut()).is_empty());
+    bench.send(0, "g:7|g");
+    let window = bench.cut();
+    assert_eq!(shown(&window, "g|gauge").as_deref(), Some("7"));
+    assert_eq!(format!("{:?}", window.births), "[g|gauge]");
+}
+
+#[test]
+fn a_birth_told_of_a_series_that_has_left_makes_no_second_row() {
+    let mut bench = shaped_by("{ mapping: m }", "mappings:\n- { match: a.*, name: a, ttl: 10s }\n", 0);
+    bench.send(0, "a.b:1|c\nz:1|c");
+    bench.cut();
+    // A further spelling is resolved, and tells of the rule's options, while the cutter lets go of the series.
+    let spelling = crate::model::series::Spelling { name: b"a.c", tags: b"", kind: Kind::Counter, style: Default::default() };
+    bench.aggregator.registry.resolve(&spelling);
+    assert_eq!(rows(&bench.cut()).len(), 1);
+    bench.send(0, "new:1|c\nz:1|c");
+    let window = bench.cut();
+    assert_eq!(rows(&window).len(), 2, "{window:?}");
+    assert!(window.families().all(|(family, column)| family.series.len() == column.ages().len()));
+}
+
+#[test]
+fn long_further_spellings_are_counted_and_not_held() {
+    let mut bench = one_lane();
+    for at in 0..300 {
+        let blanks = " ".repeat(5_000 + at);
+        bench.send(0, &format!("a:1|c|#x,{blanks}"));
+    }
+    assert_eq!(rows(&bench.cut()), [("a|counter|#x".to_string(), "300/300".to_string())]);
 }

@@ -256,7 +256,7 @@ fn cutter(aggregator: &Arc<Aggregator>, inbox: Receiver<Handed>, config: &Config
         base: base(live.base),
         age: live.age,
     });
-    cutter.restore(restored, &mut *base_of(store));
+    cutter.restore(restored);
     cutter
 }
 
