@@ -137,7 +137,7 @@ self_metrics! {
     DEGRADED = Gauge "statsd_relay_degraded", "1 while the part is in trouble.";
     SERIES = Gauge "statsd_relay_series", "Live series, by type.";
     SERIES_LIMITED = Counter "statsd_relay_series_limited_total", "Samples that met a limit; each counts under the first it meets.";
-    SERIES_EXPIRED = Counter "statsd_relay_series_expired_total", "Series that left after aggregate.expire without a sample.";
+    SERIES_EXPIRED = Counter "statsd_relay_series_expired_total", "Series that left after aggregate.expire, or their mapping rule's ttl, without a sample.";
     TYPE_CLASHES = Counter "statsd_relay_type_clashes_total", "Families that got their type as a suffix, since another type has their Prometheus name.";
     COUNTER_WENT_BACK = Counter "statsd_relay_counter_negative_windows_total", "Windows in which a counter's net gain was negative; its total stayed as it was.";
     SATURATED = Counter "statsd_relay_saturated_total", "Accumulators that were kept finite at the edge of f64.";

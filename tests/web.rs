@@ -67,7 +67,7 @@ impl Answer {
 
 fn request(server: &Server, method: &str, path: &str, headers: &str, body: &str) -> Answer {
     let length = if body.is_empty() { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
-    let request = format!("{method} {path} HTTP/1.1\r\nHost: relay\r\nConnection: close\r\n{headers}{length}\r\n{body}");
+    let request = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}{length}\r\n{body}");
     Answer::of(&exchange(server, request.as_bytes()))
 }
 
@@ -333,11 +333,11 @@ fn requests_beyond_a_limit_are_refused_with_the_reason() {
     let long = "x".repeat(9_000);
     let answer = get(&server, &format!("/api/v1/query?query={long}"));
     assert_eq!((answer.status, &answer.json()["errorType"]), (414, &json!("bad_data")));
-    let head = format!("GET / HTTP/1.1\r\nHost: relay\r\nX-Long: {}\r\n\r\n", "x".repeat(20_000));
+    let head = format!("GET / HTTP/1.1\r\nHost: localhost\r\nX-Long: {}\r\n\r\n", "x".repeat(20_000));
     assert_eq!(Answer::of(&exchange(&server, head.as_bytes())).status, 431);
-    let declared = "POST /api/v1/query HTTP/1.1\r\nHost: relay\r\nConnection: close\r\nContent-Length: 1048577\r\n\r\n";
+    let declared = "POST /api/v1/query HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 1048577\r\n\r\n";
     assert_eq!(Answer::of(&exchange(&server, declared.as_bytes())).status, 413);
-    let mut chunked = b"POST /api/v1/query HTTP/1.1\r\nHost: relay\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
+    let mut chunked = b"POST /api/v1/query HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
     chunked.extend_from_slice(b"100001\r\n");
     chunked.extend(std::iter::repeat_n(b'x', 0x10_0001));
     chunked.extend_from_slice(b"\r\n0\r\n\r\n");
@@ -357,7 +357,7 @@ fn slow_clients_are_closed() {
     assert_eq!(exchange(&server, b"GET / HTTP/1.1\r\nHost: re"), b"", "half a head");
 
     let mut kept = connect(&server);
-    let ask = b"GET /-/healthy HTTP/1.1\r\nHost: relay\r\n\r\n";
+    let ask = b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n";
     let mut buffer = [0; 4_096];
     kept.write_all(ask).unwrap();
     assert!(kept.read(&mut buffer).unwrap() > 0);
@@ -373,7 +373,7 @@ fn slow_clients_are_closed() {
 #[test]
 fn a_body_that_does_not_come_ends_the_request() {
     let server = Server::with(Limits { request: Duration::from_millis(100), ..Limits::default() });
-    let half = b"POST /api/v1/query HTTP/1.1\r\nHost: relay\r\nContent-Length: 100\r\n\r\nquery=";
+    let half = b"POST /api/v1/query HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nquery=";
     let answer = Answer::of(&exchange(&server, half));
     assert_eq!((answer.status, &answer.json()["errorType"]), (503, &json!("timeout")));
 }
@@ -381,7 +381,7 @@ fn a_body_that_does_not_come_ends_the_request() {
 #[test]
 fn an_idle_connection_is_closed() {
     let server = Server::with(Limits { idle: Duration::from_millis(100), ..Limits::default() });
-    let answer = Answer::of(&exchange(&server, b"GET /-/healthy HTTP/1.1\r\nHost: relay\r\n\r\n"));
+    let answer = Answer::of(&exchange(&server, b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n"));
     assert_eq!(answer.status, 200);
 }
 
@@ -398,10 +398,10 @@ fn place_comes_back(limits: Limits) {
     // Once a window; not part of what is measured here.
     assert!(server.page.render(&Telemetry::install()).is_some());
     let mut stalled = connect(&server);
-    stalled.write_all(b"GET /metrics HTTP/1.1\r\nHost: relay\r\n\r\n").unwrap();
+    stalled.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
     let mut first = [0; 1];
     stalled.read_exact(&mut first).unwrap();
-    let ask = b"GET /-/healthy HTTP/1.1\r\nHost: relay\r\nConnection: close\r\n\r\n";
+    let ask = b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     let mut refused = 0;
     while refused < 10_000 {
         let mut stream = connect(&server);
@@ -418,7 +418,7 @@ fn place_comes_back(limits: Limits) {
 #[test]
 fn connections_from_one_address_are_bounded() {
     let server = Server::with(Limits { connections_per_address: 2, ..Limits::default() });
-    let ask = b"GET /-/healthy HTTP/1.1\r\nHost: relay\r\n\r\n";
+    let ask = b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n";
     let mut open: Vec<TcpStream> = (0..2).map(|_| connect(&server)).collect();
     for stream in &mut open {
         stream.write_all(ask).unwrap();
@@ -468,7 +468,7 @@ fn the_command_line_asks_and_reports() {
 fn the_server_stops_when_told_even_with_open_connections() {
     let mut server = Server::start();
     let mut idle = connect(&server);
-    idle.write_all(b"GET /-/healthy HTTP/1.1\r\nHost: relay\r\n\r\n").unwrap();
+    idle.write_all(b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
     assert!(idle.read(&mut [0; 1_024]).unwrap() > 0);
     server.stop();
     assert_eq!(read_all(&mut idle), b"");

@@ -165,7 +165,8 @@ impl Explainer {
         outputs.extend(sinks.iter().map(|(sink, options)| datadog(sink, &series, options)));
         let bound = |limit: Limit, has, most| Bound { limit: limit.as_str(), has, most };
         Fate {
-            weight: if stamped.is_some() { 1.0 } else { 1.0 / metric.rate },
+            // The rate of gauges and sets means nothing, nor that of a sample with a time of its own.
+            weight: if stamped.is_some() || matches!(metric.spelling.kind, Kind::Gauge | Kind::Set) { 1.0 } else { 1.0 / metric.rate },
             limits: vec![
                 bound(Limit::TagsPerSeries, tags.len(), self.limits.tags_per_series),
                 bound(Limit::KeyBytes, LimitsConfig::key_bytes_of(&series.name, &tags), self.limits.key_bytes),

@@ -328,7 +328,8 @@ fn a_series_leaves_by_the_ttl_of_its_rule() {
     let mut bench = shaped_by("{ mapping: m }", mapping, 0);
     bench.send(0, "short:1|c\nlong:1|c\nother:1|c");
     let first = bench.cut();
-    assert_eq!(first.families().map(|(family, _)| family.help.as_deref()).collect::<Vec<_>>(), [Some("Short."), None, None]);
+    let helped: Vec<&str> = first.families().filter(|(family, _)| family.help.is_some()).map(|(family, _)| &*family.name).collect();
+    assert_eq!(helped, ["short"]);
     let left: Vec<Vec<String>> = (0..5).map(|_| bench.cut().gone.iter().map(|series| series.name().to_string()).collect()).collect();
     assert_eq!(left, [vec![], vec!["short".to_string()], vec![], vec!["long".to_string(), "other".to_string()], vec![]]);
     bench.send(0, "short:1|c");

@@ -20,7 +20,12 @@ impl FromStr for Prefix {
         let address: IpAddr = address.parse().map_err(|_| invalid())?;
         let most = if address.is_ipv4() { 32 } else { 128 };
         let bits = bits.map_or(Ok(most), |bits| bits.parse().map_err(|_| invalid()))?;
-        if bits <= most { Ok(Prefix { address, bits }) } else { Err(invalid()) }
+        match address.to_canonical() {
+            // An IPv4 prefix in IPv6's clothes: senders are compared without them.
+            IpAddr::V4(own) if address.is_ipv6() && (96..=128).contains(&bits) => Ok(Prefix { address: own.into(), bits: bits - 96 }),
+            _ if bits <= most => Ok(Prefix { address, bits }),
+            _ => Err(invalid()),
+        }
     }
 }
 
@@ -65,6 +70,8 @@ mod tests {
             ("10.0.0.0/8", "10.255.1.2", true),
             ("10.0.0.0/8", "11.0.0.0", false),
             ("10.0.0.0/8", "::ffff:10.1.2.3", true),
+            ("::ffff:10.0.0.0/104", "10.1.2.3", true),
+            ("::ffff:10.0.0.0/104", "11.1.2.3", false),
             ("10.1.2.3", "10.1.2.3", true),
             ("10.1.2.3", "10.1.2.2", false),
             ("0.0.0.0/0", "255.1.1.1", true),

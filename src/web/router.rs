@@ -1,11 +1,12 @@
 //! From a request to its answer.
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 
 use super::body::Body;
@@ -45,6 +46,10 @@ async fn route(shared: &Arc<Shared>, request: Request<Incoming>) -> Response<Bod
         return ApiError::bad(message).with_status(StatusCode::URI_TOO_LONG).response();
     }
     let app = &shared.app;
+    if !is_asked_by_its_own_name(&app.config.listen, request.headers()) {
+        let message = "this relay listens on loopback only, and answers to localhost or an address as the Host";
+        return ApiError::bad(message.to_string()).with_status(StatusCode::FORBIDDEN).response();
+    }
     let path = request.uri().path();
     let api_path = path.strip_prefix("/api/v1/").map(str::to_string);
     if let Some(path) = api_path {
@@ -70,6 +75,16 @@ async fn route(shared: &Arc<Shared>, request: Request<Incoming>) -> Response<Bod
         path if path == app.scrape.path => scrape(shared, reply::accepts_gzip(request.headers())).await,
         _ => index::page(&app.scrape.path),
     }
+}
+
+/// A page elsewhere may have its own name point at this machine, and then read what loopback was to keep: on a
+/// server for this machine alone, only names that nobody else can own will do.
+fn is_asked_by_its_own_name(listen: &[String], headers: &HeaderMap) -> bool {
+    let loopback = |address: &String| address.parse::<SocketAddr>().is_ok_and(|address| address.ip().is_loopback());
+    let Some(host) = headers.get(HOST).filter(|_| listen.iter().all(loopback)) else { return true };
+    let host = host.to_str().unwrap_or("?");
+    let name = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit())).map_or(host, |(name, _)| name);
+    name.eq_ignore_ascii_case("localhost") || name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
 }
 
 fn not_found(path: &str) -> Response<Body> {
@@ -160,4 +175,28 @@ async fn params(shared: &Shared, request: Request<Incoming>) -> Result<Params, A
 /// The segment between `label/` and `/values`, decoded.
 pub(super) fn segment(text: &str) -> Option<String> {
     decode(text, false).ok().filter(|name| !name.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_foreign_name_is_refused_where_only_loopback_listens() {
+        let (here, open) = (["127.0.0.1:9102".to_string()], ["127.0.0.1:9102".to_string(), "0.0.0.0:80".to_string()]);
+        for (host, own) in [
+            ("localhost:9102", true),
+            ("127.0.0.1", true),
+            ("[::1]:9102", true),
+            ("10.1.2.3:80", true),
+            ("evil.example", false),
+            ("evil.example:9102", false),
+            ("", false),
+        ] {
+            let headers = HeaderMap::from_iter([(HOST, HeaderValue::from_static(host))]);
+            assert_eq!(is_asked_by_its_own_name(&here, &headers), own, "{host}");
+            assert!(is_asked_by_its_own_name(&open, &headers), "{host}");
+        }
+        assert!(is_asked_by_its_own_name(&here, &HeaderMap::new()));
+    }
 }
