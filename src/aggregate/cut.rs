@@ -2,87 +2,20 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 
 use super::lane::Logged;
+use super::names::Names;
 use super::standing::{Body, Fold, Standing};
-use super::{Birth, Handed, Lane, LimitsConfig, Published, Registry};
+use super::{Aggregator, Birth, Handed, Lane};
 use crate::model::sketch::saturate;
-use crate::model::{Check, Column, Event, Family, Kind, Recorded, Series, Stamped, Window, labels};
+use crate::model::{Check, Column, Event, Family, Kind, Recorded, Series, Stamped, Window};
 use crate::parse::ParseError;
-use crate::shape::{SeriesOptions, Shaping};
-
-/// Hand-overs that may wait for the cutter; then lanes wait, and the kernel's buffer is the queue.
-const INBOX_MAX: usize = 64;
-
-/// What lanes, cutter and pages share.
-pub struct Aggregator {
-    pub registry: Registry,
-    /// The open window. Counts up; only the cutter writes it.
-    window: AtomicU32,
-    /// Orders batches over all lanes.
-    tickets: AtomicU64,
-    lanes: RwLock<Vec<Listed>>,
-    inbox: SyncSender<Handed>,
-}
-
-/// Longer than a batch holds its lane.
-const PUBLISH_PATIENCE: Duration = Duration::from_millis(5);
-/// The first window's number: ages of earlier windows reach back from it.
-const FIRST_WINDOW: u32 = 1 << 16;
-
-/// A lane and where its counts go.
-type Listed = (Arc<Mutex<Lane>>, Arc<Published>);
-
-/// Stamps a batch may give to its records.
-const STAMPS_PER_BATCH: u64 = 1 << 24;
-
-impl Aggregator {
-    /// The shared half, and the inbox for its one cutter.
-    pub fn new(limits: LimitsConfig, shaping: Arc<Shaping>) -> (Arc<Aggregator>, Receiver<Handed>) {
-        let (inbox, outbox) = sync_channel(INBOX_MAX);
-        let aggregator = Aggregator {
-            registry: Registry::new(limits, shaping),
-            window: AtomicU32::new(FIRST_WINDOW),
-            tickets: AtomicU64::new(STAMPS_PER_BATCH),
-            lanes: RwLock::default(),
-            inbox,
-        };
-        (Arc::new(aggregator), outbox)
-    }
-
-    /// A lane for one more receiving thread, whose counts go to the metrics of `published`.
-    pub fn lane(&self, published: Arc<Published>) -> Arc<Mutex<Lane>> {
-        let mut lanes = self.lanes.write();
-        let lane = Arc::new(Mutex::new(Lane::new(self.window(), self.inbox.clone())));
-        lanes.push((lane.clone(), published));
-        lane
-    }
-
-    /// The open window.
-    pub fn window(&self) -> u32 {
-        self.window.load(Ordering::Acquire)
-    }
-
-    /// The first stamp of a batch: later batches, of any lane, have greater ones.
-    pub fn ticket(&self) -> u64 {
-        self.tickets.fetch_add(STAMPS_PER_BATCH, Ordering::Relaxed)
-    }
-
-    /// Adds every lane's counts to the self-metrics. A lane that is held for longer than a batch takes is left
-    /// for the next call: it may be waiting for the cutter, which calls this.
-    pub fn publish(&self) {
-        for (lane, published) in self.lanes.read().iter() {
-            if let Some(mut lane) = lane.try_lock_for(PUBLISH_PATIENCE) {
-                published.add(lane.counts());
-            }
-        }
-    }
-}
+use crate::shape::SeriesOptions;
 
 /// What a series goes on from when it is born.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -567,74 +500,4 @@ fn fold_of(seconds: bool, dd: bool, kind: Kind) -> Fold {
 /// Windows that cover a time, at least one.
 fn windows(time: Duration, interval: Duration) -> u32 {
     u32::try_from(time.as_nanos().div_ceil(interval.as_nanos().max(1))).unwrap_or(u32::MAX).max(1)
-}
-
-/// Families whose names are kept after they left.
-const NAMES_MAX: usize = 100_000;
-
-/// The names of the page that a family takes.
-fn taken_by(base: &str, kind: Kind) -> Vec<String> {
-    let suffixes: &[&str] = if kind.is_sketch() { &["", "_sum", "_count", "_bucket"] } else { &[""] };
-    suffixes.iter().map(|suffix| format!("{base}{suffix}")).collect()
-}
-
-/// The Prometheus name a family gets unless another type has it.
-pub fn page_name(name: &str, kind: Kind, counter_suffix: bool) -> String {
-    let mut base = labels::metric_name(name);
-    if base.starts_with("statsd_relay_") {
-        base.insert_str(0, "client_");
-    }
-    if kind == Kind::Counter && counter_suffix && !base.ends_with("_total") {
-        base.push_str("_total");
-    }
-    base
-}
-
-/// Prometheus names: one name, one type. The first type has the name; a second gets itself as a suffix.
-#[derive(Default)]
-struct Names {
-    /// Which family's base and type has a name of the page.
-    claims: HashMap<String, (String, Kind)>,
-    kept: HashMap<(Kind, String), Arc<str>>,
-}
-
-impl Names {
-    /// The name of a family, and whether it had to step aside for another type.
-    fn of(&mut self, name: &str, kind: Kind, counter_suffix: bool) -> (Arc<str>, bool) {
-        if let Some(kept) = self.kept.get(&(kind, name.to_string())) {
-            return (kept.clone(), false);
-        }
-        let mut base = page_name(name, kind, counter_suffix);
-        let mut clashed = false;
-        while !self.claim(&base, kind) {
-            base.push('_');
-            base.push_str(kind.as_str());
-            clashed = true;
-        }
-        let base: Arc<str> = base.into();
-        self.kept.insert((kind, name.to_string()), base.clone());
-        (base, clashed)
-    }
-
-    /// Names outlive their families, so that a clash is settled the same way when both return, until there
-    /// are too many.
-    fn release(&mut self, name: &str, kind: Kind) {
-        if self.kept.len() > NAMES_MAX
-            && let Some(base) = self.kept.remove(&(kind, name.to_string()))
-        {
-            for name in taken_by(&base, kind) {
-                self.claims.remove(&name);
-            }
-        }
-    }
-
-    fn claim(&mut self, base: &str, kind: Kind) -> bool {
-        let names = taken_by(base, kind);
-        let owner = (base.to_string(), kind);
-        let free = names.iter().all(|name| self.claims.get(name).is_none_or(|have| *have == owner));
-        if free {
-            self.claims.extend(names.into_iter().map(|name| (name, owner.clone())));
-        }
-        free
-    }
 }

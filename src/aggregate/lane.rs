@@ -5,7 +5,7 @@ use std::sync::mpsc::SyncSender;
 
 use hashbrown::HashTable;
 
-use super::registry::OtherSpelling;
+use super::keys::OtherSpelling;
 use super::{Counts, Limit, Registry, Resolved};
 use crate::model::sketch::saturate;
 use crate::model::{Check, Event, Kind, Series, Stamped};

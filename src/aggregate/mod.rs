@@ -1,19 +1,24 @@
 //! The hot core. A receive thread owns its [`Lane`] (this window's gains), the cut thread owns the
 //! [`Cutter`] (totals and last values); the [`Registry`] of identities is what they share.
 
+mod aggregator;
 mod config;
 mod counts;
 mod cut;
 mod distinct;
 mod hits;
+mod keys;
 mod lane;
+mod names;
 mod registry;
 mod schedule;
 mod standing;
 
+pub use aggregator::Aggregator;
 pub use config::{AggregateConfig, LimitsConfig, OnLimit};
 pub use counts::{Counts, Published};
-pub use cut::{Aggregator, Base, CutReport, Cutter, CutterOptions, Restored, page_name};
+pub use cut::{Base, CutReport, Cutter, CutterOptions, Restored};
 pub use lane::{Gain, Handed, Lane, Logged, TOGETHER};
+pub use names::page_name;
 pub use registry::{Birth, Limit, Registry, Resolved, Route};
 pub use schedule::Schedule;

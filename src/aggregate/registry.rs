@@ -1,9 +1,9 @@
 //! Who is who: from the bytes of a line to its series. Shared by all lanes, asked only when one of them
 //! meets a spelling it does not hold.
 
-use std::borrow::{Borrow, Cow};
+use std::borrow::Cow;
 use std::collections::HashMap;
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
@@ -12,6 +12,7 @@ use foldhash::quality::RandomState;
 use parking_lot::Mutex;
 
 use super::hits::Hits;
+use super::keys::{Canonical, Fate, Identified, Known, Other, OtherSpelling, Parts, Spelled, hash_spelling};
 use super::{LimitsConfig, OnLimit};
 use crate::model::series::{NameStyle, Spelling};
 use crate::model::{Kind, Series};
@@ -510,237 +511,11 @@ impl Registry {
     }
 }
 
-/// A spelling and the series it names.
-struct Known {
-    series: Series,
-    /// `None`: the spelling the series was born with.
-    other: Option<Box<OtherSpelling>>,
-    tolerated: ToleratedSet,
-    /// Multiplies values that come in this spelling.
-    scale: f64,
-}
-
-/// A spelling without a series of its own in windows.
-struct Other {
-    spelling: OtherSpelling,
-    kind: Kind,
-    fate: Fate,
-}
-
-enum Fate {
-    /// Its samples have times of their own; what they are multiplied by.
-    Loose(Series, f64),
-    /// This step drops it.
-    Dropped(Hit),
-}
-
 /// What needs no shaping: it was shaped before.
 fn as_it_is<'a>(name: &'a str, tags: Vec<Cow<'a, str>>) -> Shaped<'a> {
     Shaped { name: Cow::Borrowed(name), tags, scale: 1.0, options: None, hits: Vec::new(), dropped_by: None }
 }
 
-/// What a further spelling takes beside its bytes.
-const SPELLING_BYTES: i64 = 120;
-
 fn bounded(bytes: u64) -> i64 {
     i64::try_from(bytes).unwrap_or(i64::MAX / 4)
 }
-
-/// A spelling that owns its bytes.
-pub(super) struct OtherSpelling {
-    bytes: Box<[u8]>,
-    name: usize,
-    style: NameStyle,
-}
-
-impl OtherSpelling {
-    pub(super) fn new(spelling: &Spelling<'_>) -> OtherSpelling {
-        OtherSpelling { bytes: [spelling.name, spelling.tags].concat().into(), name: spelling.name.len(), style: spelling.style }
-    }
-
-    pub(super) fn of_kind(&self, kind: Kind) -> Spelling<'_> {
-        let (name, tags) = self.bytes.split_at(self.name);
-        Spelling { name, tags, kind, style: self.style }
-    }
-
-    /// Bytes it takes here.
-    fn cost(&self) -> i64 {
-        self.bytes.len() as i64 + SPELLING_BYTES
-    }
-}
-
-/// Something with a spelling: what `spelled` is keyed by, without copying one to look it up.
-trait Spelled {
-    fn spelling(&self) -> Spelling<'_>;
-}
-
-impl Spelled for Spelling<'_> {
-    fn spelling(&self) -> Spelling<'_> {
-        *self
-    }
-}
-
-impl Spelled for Known {
-    fn spelling(&self) -> Spelling<'_> {
-        match &self.other {
-            None => self.series.spelling(),
-            Some(other) => other.of_kind(self.series.kind()),
-        }
-    }
-}
-
-impl<'a> Borrow<dyn Spelled + 'a> for Known {
-    fn borrow(&self) -> &(dyn Spelled + 'a) {
-        self
-    }
-}
-
-impl Spelled for Other {
-    fn spelling(&self) -> Spelling<'_> {
-        self.spelling.of_kind(self.kind)
-    }
-}
-
-impl<'a> Borrow<dyn Spelled + 'a> for Other {
-    fn borrow(&self) -> &(dyn Spelled + 'a) {
-        self
-    }
-}
-
-impl Hash for dyn Spelled + '_ {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        hash_spelling(&self.spelling(), state);
-    }
-}
-
-impl PartialEq for dyn Spelled + '_ {
-    fn eq(&self, other: &Self) -> bool {
-        self.spelling() == other.spelling()
-    }
-}
-
-impl Eq for dyn Spelled + '_ {}
-
-impl Hash for Known {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        (self as &dyn Spelled).hash(state);
-    }
-}
-
-impl PartialEq for Known {
-    fn eq(&self, other: &Self) -> bool {
-        self.spelling() == other.spelling()
-    }
-}
-
-impl Eq for Known {}
-
-impl Hash for Other {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        (self as &dyn Spelled).hash(state);
-    }
-}
-
-impl PartialEq for Other {
-    fn eq(&self, other: &Self) -> bool {
-        self.spelling() == other.spelling()
-    }
-}
-
-impl Eq for Other {}
-
-fn hash_spelling<H: Hasher>(spelling: &Spelling<'_>, state: &mut H) {
-    state.write(spelling.name);
-    state.write(spelling.tags);
-    state.write_u16(u16::from(spelling.kind as u8) << 8 | u16::from(spelling.style as u8));
-}
-
-/// The parts of an identity that is not a series yet.
-struct Parts<'a> {
-    name: &'a str,
-    tags: &'a [&'a str],
-    kind: Kind,
-}
-
-/// A series in the map of identities.
-struct Canonical(Series);
-
-/// Something with a canonical identity.
-trait Identified {
-    fn kind(&self) -> Kind;
-    fn name(&self) -> &str;
-    fn tag(&self, at: usize) -> Option<&str>;
-}
-
-impl Identified for Parts<'_> {
-    fn kind(&self) -> Kind {
-        self.kind
-    }
-    fn name(&self) -> &str {
-        self.name
-    }
-    fn tag(&self, at: usize) -> Option<&str> {
-        self.tags.get(at).copied()
-    }
-}
-
-impl Identified for Series {
-    fn kind(&self) -> Kind {
-        Series::kind(self)
-    }
-    fn name(&self) -> &str {
-        Series::name(self)
-    }
-    fn tag(&self, at: usize) -> Option<&str> {
-        self.tags().nth(at)
-    }
-}
-
-impl<'a> Borrow<dyn Identified + 'a> for Canonical {
-    fn borrow(&self) -> &(dyn Identified + 'a) {
-        &self.0
-    }
-}
-
-impl Hash for dyn Identified + '_ {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u8(self.kind() as u8);
-        state.write(self.name().as_bytes());
-        let mut at = 0;
-        while let Some(tag) = self.tag(at) {
-            state.write(tag.as_bytes());
-            at += 1;
-        }
-    }
-}
-
-impl PartialEq for dyn Identified + '_ {
-    fn eq(&self, other: &Self) -> bool {
-        let mut at = 0;
-        self.kind() == other.kind()
-            && self.name() == other.name()
-            && loop {
-                match (self.tag(at), other.tag(at)) {
-                    (None, None) => break true,
-                    (mine, theirs) if mine != theirs => break false,
-                    _ => at += 1,
-                }
-            }
-    }
-}
-
-impl Eq for dyn Identified + '_ {}
-
-impl Hash for Canonical {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        (&self.0 as &dyn Identified).hash(state);
-    }
-}
-
-impl PartialEq for Canonical {
-    fn eq(&self, other: &Self) -> bool {
-        (&self.0 as &dyn Identified) == (&other.0 as &dyn Identified)
-    }
-}
-
-impl Eq for Canonical {}
