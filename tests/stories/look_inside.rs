@@ -22,7 +22,7 @@ fn data(relay: &Relay, path: &str) -> Value {
 /// Reads a tap until it is dropped: every line of the stream.
 fn tap(http: SocketAddr, query: &str) -> Receiver<String> {
     let mut stream = TcpStream::connect(http).unwrap();
-    write!(stream, "GET /api/v1/relay/tap{query} HTTP/1.1\r\nHost: relay\r\n\r\n").unwrap();
+    write!(stream, "GET /api/v1/relay/tap{query} HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     let (lines, received) = channel();
     std::thread::spawn(move || {
