@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::aggregate::{Aggregator, Lane, Limit, Published, TOGETHER};
+use crate::aggregate::{Aggregator, Counts, Lane, Limit, Published, TOGETHER};
 use crate::clock::Clock;
 use crate::parse::{self, Metric, Options, ParseError, Parsed, Record};
 
@@ -69,6 +69,11 @@ impl Producer {
     /// The ticket that orders a batch: taken while the socket is still held, so that one client's order is kept.
     pub fn ticket(&self) -> u64 {
         self.aggregator.ticket()
+    }
+
+    /// What was counted here since the counts were last published.
+    pub fn counts(&self) -> Counts {
+        self.lane.lock().counts().clone()
     }
 
     /// Opens the lane for one batch: everything in it joins the same window.

@@ -267,11 +267,6 @@ fn shaped_by(shape: &str, mapping: &str, expire_windows: u32) -> Bench {
     Bench::shaped(1, LimitsConfig::default(), expire_windows, Arc::new(shaping))
 }
 
-fn counts(bench: &Bench) -> crate::aggregate::Counts {
-    let producer = &bench.producers[0];
-    producer.lane.lock().counts().clone()
-}
-
 #[test]
 fn lines_join_the_series_that_shaping_names() {
     let mapping = "mappings:\n- { match: app.*.hits, name: hits, labels: { app: $1 } }\n- { match: all.*, name: all }\n";
@@ -293,7 +288,7 @@ fn every_dropped_line_is_counted_by_its_reason() {
     for _ in 0..5 {
         bench.send(0, "gone.a:1|c\ngone.b:1|ms\nkept.a:1|c\nkept.a:1|c|#noise\nother:1|g\nother:1|g|T1700000000");
     }
-    let counts = counts(&bench);
+    let counts = bench.producers[0].counts();
     assert_eq!(counts.accepted, 5);
     assert_eq!(counts.dropped[DropReason::Mapping as usize], 10);
     assert_eq!(counts.dropped[DropReason::Filter as usize], 5);
@@ -367,7 +362,7 @@ fn what_is_remembered_about_dropped_lines_is_bounded() {
     for n in 0..250 {
         bench.send(0, &format!("noise.{n}:1|c"));
     }
-    assert_eq!(counts(&bench).dropped[DropReason::Filter as usize], 250);
+    assert_eq!(bench.producers[0].counts().dropped[DropReason::Filter as usize], 250);
     bench.cut();
     bench.send(0, "noise.1:1|c\nkept:1|c");
     assert_eq!(rows(&bench.cut()).len(), 1);
@@ -408,8 +403,7 @@ fn a_time_of_its_own_has_its_bounds_and_means_nothing_to_a_timer() {
         bench.send(0, &format!("g:1:2|g|T{at}\nc:1|c|T{at}"));
         assert_eq!(bench.cut().stamped.len(), if taken { 2 } else { 0 }, "{at}");
     }
-    let producer = &bench.producers[0];
-    let counts = producer.batch(producer.ticket()).lane.counts().clone();
+    let counts = bench.producers[0].counts();
     for limit in [Limit::StampedTooOld, Limit::StampedTooNew] {
         assert_eq!((counts.shed[limit as usize], counts.limited[limit as usize]), (2, 3), "{limit:?}");
     }
@@ -431,7 +425,7 @@ fn a_blemish_of_the_tags_is_counted_for_every_line() {
     for _ in 0..3 {
         bench.producers[0].batch(bench.producers[0].ticket()).datagram(b"a:1|c|#x:\xff\na:1|c|#y,x:\xff\na:1|c|#y");
     }
-    assert_eq!(counts(&bench).tolerated[crate::parse::Tolerated::TagRepaired as usize], 6);
+    assert_eq!(bench.producers[0].counts().tolerated[crate::parse::Tolerated::TagRepaired as usize], 6);
     assert_eq!(rows(&bench.cut()).len(), 3);
 }
 

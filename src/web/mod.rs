@@ -30,7 +30,7 @@ pub use health::{Health, Report, State};
 pub use inside::{Inside, SinkStatus};
 pub use limits::Limits;
 pub use page::{Page, Rendered};
-pub use server::{serve, serve_within};
+pub use server::{serve, serve_connection, serve_within};
 
 /// Everything requests are answered from.
 pub struct App {

@@ -9,7 +9,6 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::body::Body;
@@ -81,8 +80,8 @@ impl Drop for Answering {
 }
 
 /// A socket that gives up when its peer is too slow.
-pub(super) struct Paced {
-    stream: TcpStream,
+pub(super) struct Paced<S> {
+    stream: S,
     phase: Phase,
     limits: Arc<Limits>,
     /// When the head must be complete.
@@ -93,9 +92,9 @@ pub(super) struct Paced {
     stall: Option<Pin<Box<Sleep>>>,
 }
 
-impl Paced {
+impl<S> Paced<S> {
     /// The head of the first request is due from now on.
-    pub(super) fn new(stream: TcpStream, phase: Phase, limits: Arc<Limits>) -> Paced {
+    pub(super) fn new(stream: S, phase: Phase, limits: Arc<Limits>) -> Paced<S> {
         phase.set(HEAD);
         let head = Box::pin(sleep_until(Instant::now() + limits.head));
         Paced { stream, phase, limits, head, answer: None, stall: None }
@@ -128,7 +127,7 @@ impl Paced {
     }
 }
 
-impl AsyncRead for Paced {
+impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let result = Pin::new(&mut self.stream).poll_read(cx, buf);
@@ -145,7 +144,7 @@ impl AsyncRead for Paced {
     }
 }
 
-impl AsyncWrite for Paced {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.stream).poll_write(cx, buf);
         self.sent(result, cx)

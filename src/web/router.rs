@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderValue};
+use hyper::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING};
 use hyper::{Method, Request, Response, StatusCode};
 
 use super::body::Body;
@@ -40,6 +40,13 @@ pub(super) async fn answer(shared: &Arc<Shared>, request: Request<Incoming>) -> 
 }
 
 async fn route(shared: &Arc<Shared>, request: Request<Incoming>) -> Response<Body> {
+    if has_unknown_coding(request.headers()) {
+        let error = ApiError::bad("the only transfer coding that is read is chunked").with_status(StatusCode::NOT_IMPLEMENTED);
+        let mut response = error.response();
+        // Others may see the end of such a body elsewhere: nothing behind it is a request.
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        return response;
+    }
     let length = request.uri().path_and_query().map_or(0, |uri| uri.as_str().len());
     if length > shared.limits.url_bytes {
         let message = format!("the URL has {length} bytes, at most {} are read: send the fields in a POST body", shared.limits.url_bytes);
@@ -85,6 +92,12 @@ fn is_asked_by_its_own_name(listen: &[String], headers: &HeaderMap) -> bool {
     let host = host.to_str().unwrap_or("?");
     let name = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit())).map_or(host, |(name, _)| name);
     name.eq_ignore_ascii_case("localhost") || name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
+}
+
+/// Whether a body comes in anything but `chunked`, said once.
+fn has_unknown_coding(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    codings.next().is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked")) || codings.next().is_some()
 }
 
 fn not_found(path: &str) -> Response<Body> {

@@ -10,6 +10,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -34,6 +35,13 @@ pub(super) struct Shared {
     connections: Arc<Connections>,
 }
 
+impl Shared {
+    fn new(app: Arc<App>, limits: Limits) -> Arc<Shared> {
+        let queries = Arc::new(Semaphore::new(limits.queries));
+        Arc::new(Shared { app, limits: Arc::new(limits), queries, connections: Arc::default() })
+    }
+}
+
 /// Serves on all listeners until `shutdown` turns true (or its sender is gone); then open requests get 2 s.
 pub async fn serve(listeners: Vec<TcpListener>, app: Arc<App>, shutdown: watch::Receiver<bool>) -> std::io::Result<()> {
     serve_within(listeners, app, shutdown, Limits::default()).await
@@ -46,8 +54,7 @@ pub async fn serve_within(
     shutdown: watch::Receiver<bool>,
     limits: Limits,
 ) -> std::io::Result<()> {
-    let queries = Arc::new(Semaphore::new(limits.queries));
-    let shared = Arc::new(Shared { app, limits: Arc::new(limits), queries, connections: Arc::default() });
+    let shared = Shared::new(app, limits);
     let mut accepting = JoinSet::new();
     for listener in listeners {
         listener.set_nonblocking(true)?;
@@ -56,6 +63,13 @@ pub async fn serve_within(
     }
     while accepting.join_next().await.is_some() {}
     Ok(())
+}
+
+/// Serves one connection, whatever carries it, until one of its ends closes it.
+pub async fn serve_connection(stream: impl AsyncRead + AsyncWrite + Unpin, app: Arc<App>, limits: Limits) {
+    let (_running, shutdown) = watch::channel(false);
+    // How it ended is for the other end to see.
+    let _ = converse(stream, Shared::new(app, limits), shutdown).await;
 }
 
 async fn accept(listener: tokio::net::TcpListener, shared: Arc<Shared>, mut shutdown: watch::Receiver<bool>) {
@@ -91,9 +105,18 @@ async fn accept(listener: tokio::net::TcpListener, shared: Arc<Shared>, mut shut
     let _ = tokio::time::timeout(GRACE, ended).await;
 }
 
-async fn connection(stream: TcpStream, from: SocketAddr, shared: Arc<Shared>, mut shutdown: watch::Receiver<bool>, _place: Admitted) {
+async fn connection(stream: TcpStream, from: SocketAddr, shared: Arc<Shared>, shutdown: watch::Receiver<bool>, _place: Admitted) {
     // Answers are written whole; waiting for more to fill a packet only delays them.
     let _ = stream.set_nodelay(true);
+    if let Err(error) = converse(stream, shared, shutdown).await {
+        tracing::debug!(%from, %error, "an HTTP connection ended early");
+    }
+}
+
+async fn converse<S>(stream: S, shared: Arc<Shared>, mut shutdown: watch::Receiver<bool>) -> hyper::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let phase = Phase::default();
     let io = TokioIo::new(Paced::new(stream, phase.clone(), shared.limits.clone()));
     let service = service_fn({
@@ -110,15 +133,12 @@ async fn connection(stream: TcpStream, from: SocketAddr, shared: Arc<Shared>, mu
         .max_buf_size(shared.limits.head_bytes)
         .serve_connection(io, service);
     let mut served = std::pin::pin!(served);
-    let ended = tokio::select! {
+    tokio::select! {
         ended = served.as_mut() => ended,
         () = stopped(&mut shutdown) => {
             served.as_mut().graceful_shutdown();
             served.await
         }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%from, %error, "an HTTP connection ended early");
     }
 }
 
