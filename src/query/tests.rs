@@ -49,6 +49,7 @@ fn printing_is_canonical() {
         ("1e6 + 0x10 + .5 + 1h", "1e+06 + 16 + 0.5 + 3600"),
         ("quantile_over_time(0.9, (x)[5m:])", "quantile_over_time(0.9, (x)[5m:])"),
         ("x @ 1.5", "x @ 1.500"),
+        ("NaN", "NaN"),
         ("a + fill(0) b", "a + fill (0) b"),
         ("\"a\\n\\\"b\"", "\"a\\n\\\"b\""),
     ] {
