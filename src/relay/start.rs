@@ -33,7 +33,7 @@ use crate::shape::Shaping;
 use crate::sink::{self, SinkContext, SinkHandle, SinkType};
 use crate::store::{self, Lock, Store, StoreError, Writer};
 use crate::telemetry::{self, Telemetry};
-use crate::web::{self, App, Health, Page, State, TimerUnit};
+use crate::web::{self, App, Health, HttpConfig, Page, State, TimerUnit};
 
 /// Windows that may wait for the fan-out.
 const WINDOWS_MAX: usize = 64;
@@ -111,8 +111,10 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
     let page = Arc::new(Page::new(config.aggregate.percentiles.clone()));
     let status = Arc::new(RwLock::new(Vec::new()));
     let (stop_web, web_stopped) = watch::channel(false);
+    // Inherited sockets may listen elsewhere than the file says.
+    let addresses = http.iter().filter_map(|listener| listener.local_addr().ok()).map(|address| address.to_string()).collect();
     let app = Arc::new(App {
-        config: config.http.clone(),
+        config: HttpConfig { listen: addresses, ..config.http.clone() },
         scrape: config.scrape.clone(),
         page: page.clone(),
         telemetry: telemetry.clone(),
