@@ -5,7 +5,8 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-const DEADLINE: Duration = Duration::from_secs(10);
+/// A page of tens of thousands of timers takes a build without optimisation many seconds.
+const DEADLINE: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
 pub(crate) struct Reply {

@@ -216,7 +216,7 @@ impl Relay {
     }
 
     pub(crate) fn page(&self) -> Page {
-        wait_for("a page", 25, || self.try_page())
+        wait_for("a page", 120, || self.try_page())
     }
 
     /// Waits until `amiss` finds nothing wrong with the page; fails with what it found last after `limit` seconds.
@@ -257,7 +257,7 @@ impl Relay {
 
     /// Holds the ledgers against what the story sent: datagrams, lines, windows, and points of each sink. To the last one.
     pub(crate) fn assert_balanced(&self, datagrams_sent: u64) {
-        self.wait_for_page(10, |page| imbalance(page, datagrams_sent as f64));
+        self.wait_for_page(60, |page| imbalance(page, datagrams_sent as f64));
     }
 
     /// SIGTERM, and how the process ended.
