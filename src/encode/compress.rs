@@ -33,6 +33,8 @@ impl Compression {
 const ZSTD_LEVEL: i32 = 1;
 /// Bytes a stream may need beyond its blocks: headers, checksums, an empty last block.
 const FRAMING: usize = 128;
+/// Bytes of a flush that had nothing to write.
+const EMPTY_BLOCK: usize = 8;
 
 enum Stream {
     Zstd(zstd::stream::write::Encoder<'static, Vec<u8>>),
@@ -104,26 +106,40 @@ impl Compressor {
     }
 
     fn flush(&mut self) {
-        match &mut self.stream {
-            Stream::Zstd(encoder) => encoder.flush(),
-            Stream::Deflate(encoder) => encoder.flush(),
-            Stream::Gzip(encoder) => encoder.flush(),
-            Stream::Plain(_) => Ok(()),
+        loop {
+            let before = self.flushed();
+            match &mut self.stream {
+                Stream::Zstd(encoder) => encoder.flush(),
+                Stream::Deflate(encoder) => encoder.flush(),
+                Stream::Gzip(encoder) => encoder.flush(),
+                Stream::Plain(_) => Ok(()),
+            }
+            .expect("a Vec takes every write");
+            // One flush gives no more than what its buffer holds.
+            if self.flushed() - before <= EMPTY_BLOCK {
+                break;
+            }
         }
-        .expect("a Vec takes every write");
         self.pending = 0;
+    }
+
+    /// Bytes of the body that are there.
+    fn flushed(&self) -> usize {
+        match &self.stream {
+            Stream::Zstd(encoder) => encoder.get_ref().len(),
+            Stream::Deflate(encoder) => encoder.get_ref().len(),
+            Stream::Gzip(encoder) => encoder.get_ref().len(),
+            Stream::Plain(body) => body.len(),
+        }
     }
 
     /// Most bytes the finished body can have when `more` follow. Incompressible input grows by less than 1/256.
     fn ceiling(&self, more: usize) -> usize {
-        let flushed = match &self.stream {
-            Stream::Zstd(encoder) => encoder.get_ref().len(),
-            Stream::Deflate(encoder) => encoder.get_ref().len(),
-            Stream::Gzip(encoder) => encoder.get_ref().len(),
-            Stream::Plain(_) => return self.plain + more,
-        };
+        if let Stream::Plain(_) = &self.stream {
+            return self.plain + more;
+        }
         let unknown = self.pending + more;
-        flushed + unknown + unknown / 256 + FRAMING
+        self.flushed() + unknown + unknown / 256 + FRAMING
     }
 }
 

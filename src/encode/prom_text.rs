@@ -4,8 +4,11 @@
 //! rewriting are one sample: counters, sets and timers add up (a set may then count a member twice), of gauges
 //! the one that changed last is shown. So no scrape ever meets a sample twice.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::hash::BuildHasher as _;
+
+use hashbrown::HashTable;
 
 use super::number;
 use crate::model::labels::{self, NAME};
@@ -33,12 +36,19 @@ pub struct ClientText {
     pub omitted: usize,
 }
 
+impl ClientText {
+    /// Where the family of this name belongs.
+    fn part(&mut self, name: &str) -> &mut String {
+        if name < OWN_PREFIX { &mut self.before } else { &mut self.after }
+    }
+}
+
 /// Renders the client series of a window.
 pub fn render<'a>(window: &'a Window, percentiles: &[f64], recent: &'a FindRecent<'a>) -> ClientText {
     render_in_parts(window, percentiles, recent, &mut |_| {})
 }
 
-/// The same; `take` is called after every family and may take the text that is there, so that the page need not be
+/// The same; `take` is called after every series and may take the text that is there, so that the page need not be
 /// held as a whole.
 pub fn render_in_parts<'a>(
     window: &'a Window,
@@ -57,8 +67,7 @@ pub fn render_in_parts<'a>(
         if name.starts_with(OWN_PREFIX) || summary_of(name).is_some_and(|summary| is_summary(window, groups.get(summary))) {
             text.omitted += members.iter().map(|&member| window.roster[member].series.len()).sum::<usize>();
         } else {
-            writer.family(&mut text, name, members);
-            take(&mut text);
+            writer.family(&mut text, name, members, take);
         }
     }
     text
@@ -85,53 +94,64 @@ type Place = (usize, usize);
 
 impl Writer<'_> {
     /// Writes the families of one Prometheus name.
-    fn family(&self, text: &mut ClientText, name: &str, members: &[usize]) {
+    fn family(&self, text: &mut ClientText, name: &str, members: &[usize], take: &mut dyn FnMut(&mut ClientText)) {
         let first = &self.window.roster[members[0]];
         let (same, other): (Vec<usize>, Vec<usize>) = members.iter().partition(|&&at| self.window.roster[at].kind == first.kind);
         text.omitted += other.iter().map(|&at| self.window.roster[at].series.len()).sum::<usize>();
-        let out = if name < OWN_PREFIX { &mut text.before } else { &mut text.after };
-        header(out, name, first);
-
-        let body = out.len();
-        if let [at] = same[..]
-            && self.clean_rows(out, name, at)
-        {
-            return;
-        }
-        out.truncate(body);
-        let mut scratch = String::new();
-        let mut order: Vec<(String, Vec<Place>)> = Vec::new();
-        let mut known: HashMap<String, usize> = HashMap::new();
-        for &at in &same {
-            for (row, series) in self.window.roster[at].series.iter().enumerate() {
-                scratch.clear();
-                derived_labels(&mut scratch, name, series, first.kind);
-                if let Some(&have) = known.get(&scratch) {
-                    order[have].1.push((at, row));
-                    text.merged += 1;
-                } else {
-                    known.insert(scratch.clone(), order.len());
-                    order.push((scratch.clone(), vec![(at, row)]));
-                }
-            }
-        }
-        for (labels, places) in &order {
-            self.sample(out, name, labels, places);
+        header(text.part(name), name, first);
+        match same[..] {
+            [at] if first.series.iter().all(|series| is_clean(series, first.kind)) => self.clean_rows(text, name, at, take),
+            _ => self.merged_rows(text, name, &same, take),
         }
     }
 
-    /// Writes the rows of one family as long as each is clean: then no two of them have the same labels.
-    fn clean_rows(&self, out: &mut String, name: &str, at: usize) -> bool {
-        let family = &self.window.roster[at];
-        let mut scratch = String::new();
-        family.series.iter().enumerate().all(|(row, series)| {
-            scratch.clear();
-            let clean = clean_labels(&mut scratch, series, family.kind);
-            if clean {
-                self.sample(out, name, &scratch, &[(at, row)]);
+    /// Writes the rows of one family whose series are all clean: then no two of them have the same labels.
+    fn clean_rows(&self, text: &mut ClientText, name: &str, at: usize, take: &mut dyn FnMut(&mut ClientText)) {
+        let mut labels = String::new();
+        for (row, series) in self.window.roster[at].series.iter().enumerate() {
+            labels.clear();
+            clean_labels(&mut labels, series);
+            self.sample(text.part(name), name, &labels, &[(at, row)]);
+            take(text);
+        }
+    }
+
+    /// Writes the rows of families of one kind, those with the same labels as one. Labels are derived twice rather
+    /// than held for all rows at once.
+    fn merged_rows(&self, text: &mut ClientText, name: &str, families: &[usize], take: &mut dyn FnMut(&mut ClientText)) {
+        let derive = |out: &mut String, (at, row): Place| {
+            out.clear();
+            derived_labels(out, name, &self.window.roster[at].series[row], self.window.roster[at].kind);
+        };
+        let (mut labels, mut others) = (String::new(), String::new());
+        let hasher = foldhash::fast::RandomState::default();
+        // Places with the same labels, in the order of their first; found by the hash of the labels.
+        let mut order: Vec<(Place, Vec<Place>)> = Vec::new();
+        let mut known: HashTable<(u64, usize)> = HashTable::new();
+        for place in families.iter().flat_map(|&at| (0..self.window.roster[at].series.len()).map(move |row| (at, row))) {
+            derive(&mut labels, place);
+            let hash = hasher.hash_one(&labels);
+            let same = |&(held, at): &(u64, usize)| {
+                held == hash && {
+                    derive(&mut others, order[at].0);
+                    others == labels
+                }
+            };
+            if let Some(&(_, at)) = known.find(hash, same) {
+                order[at].1.push(place);
+                text.merged += 1;
+            } else {
+                known.insert_unique(hash, (hash, order.len()), |&(hash, _)| hash);
+                order.push((place, Vec::new()));
             }
-            clean
-        })
+        }
+        drop(known);
+        for (first, others) in order {
+            derive(&mut labels, first);
+            let places = if others.is_empty() { &[first][..] } else { &[&[first], &others[..]].concat() };
+            self.sample(text.part(name), name, &labels, places);
+            take(text);
+        }
     }
 
     /// Writes the lines of the series at `places`, which share their labels.
@@ -233,27 +253,30 @@ fn line(out: &mut String, name: [&str; 2], labels: &str, value: f64) {
     out.push('\n');
 }
 
-/// Appends `a="b",c="d"`, sorted by key, if every tag is a label as it stands; else what is appended is of no use.
-fn clean_labels(out: &mut String, series: &Series, kind: Kind) -> bool {
+/// Whether every tag of the series is a label as it stands.
+fn is_clean(series: &Series, kind: Kind) -> bool {
     let mut last = "";
-    let mut sorted = true;
-    let clean = series.tags().all(|tag| {
+    series.tags().all(|tag| {
         let Some((key, value)) = tag.split_once(':') else { return false };
-        // Tags are sorted, so a key given twice stands side by side. Keys nearly are: `a1:` comes before `a:`.
+        // Tags are sorted, so a key given twice stands side by side.
         let again = key == last;
-        sorted &= last < key;
         last = key;
-        pair(out, key, value);
         let reserved = key == QUANTILE && kind.is_sketch();
         !again && !reserved && !value.is_empty() && is_label(key)
-    });
-    if clean && !sorted {
-        let mut pairs: Vec<(&str, &str)> = series.tags().filter_map(|tag| tag.split_once(':')).collect();
+    })
+}
+
+/// Appends `a="b",c="d"`, sorted by key, of a series that is clean.
+fn clean_labels(out: &mut String, series: &Series) {
+    let pairs = || series.tags().filter_map(|tag| tag.split_once(':'));
+    // Sorted tags nearly have sorted keys: `a1:` comes before `a:`.
+    if pairs().is_sorted_by(|(a, _), (b, _)| a < b) {
+        pairs().for_each(|(key, value)| pair(out, key, value));
+    } else {
+        let mut pairs: Vec<(&str, &str)> = pairs().collect();
         pairs.sort_unstable();
-        out.clear();
         pairs.into_iter().for_each(|(key, value)| pair(out, key, value));
     }
-    clean
 }
 
 /// Whether a tag's key is a label name that stays as it is.
@@ -293,7 +316,6 @@ fn pair(out: &mut String, key: &str, value: &str) {
     out.push('"');
 }
 
-/// Appends a label value, escaped.
 /// `name{label="value"} 1`, of a sample that has its labels already.
 pub fn sample_line(labels: &Labels, value: f64) -> String {
     let mut out = labels.name().to_string();
@@ -314,6 +336,7 @@ pub fn sample_line(labels: &Labels, value: f64) -> String {
     out
 }
 
+/// Appends a label value, escaped.
 fn escape(out: &mut String, value: &str) {
     if !value.bytes().any(|b| matches!(b, b'\\' | b'"' | b'\n')) {
         return out.push_str(value);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::SyncSender;
+use std::sync::mpsc::{SyncSender, TrySendError};
 use std::time::Duration;
 
 use crate::aggregate::{Aggregator, Base, CutReport, Cutter, Schedule};
@@ -30,6 +30,8 @@ pub(super) struct Cutting {
     /// What a series that is born goes on from; asks memory, never the disk.
     pub(super) base: BaseOf,
     pub(super) out: SyncSender<Arc<Window>>,
+    /// A window that found no room behind `out`. None is cut meanwhile: the next one is longer instead.
+    pub(super) held: Option<Arc<Window>>,
     /// Set once the listeners have stopped: one last cut.
     pub(super) stop: Arc<AtomicBool>,
     /// Cuts so far, for the watchdog.
@@ -43,8 +45,11 @@ impl Cutting {
         let flush = telemetry::FLUSH_SECONDS.histogram(&[]);
         loop {
             let stopping = self.stop.load(Ordering::Acquire);
+            if let Some(window) = self.held.take() {
+                self.pass_on(window, stopping);
+            }
             let now = self.clock.now_ms();
-            let regular = self.schedule.due(now);
+            let regular = if self.held.is_none() { self.schedule.due(now) } else { None };
             let last = stopping.then(|| self.schedule.last_cut(now));
             for due in regular.into_iter().chain(last) {
                 if due.stepped {
@@ -63,8 +68,7 @@ impl Cutting {
                 windows.increment(1);
                 self.cuts.fetch_add(1, Ordering::Release);
                 tell(&report);
-                // Fails only when the fan-out is gone, which ends the process.
-                let _ = self.out.send(Arc::new(window));
+                self.pass_on(Arc::new(window), stopping);
             }
             if stopping {
                 return;
@@ -73,7 +77,18 @@ impl Cutting {
                 self.aggregator.registry.grant(resident);
             }
             let wait = Duration::from_millis(self.schedule.wait(self.clock.now_ms()).unsigned_abs());
-            self.cutter.fold_next(wait.min(TICK), &mut *self.base);
+            let wait = if self.held.is_some() { TICK } else { wait.min(TICK) };
+            self.cutter.fold_next(wait, &mut *self.base);
+        }
+    }
+
+    /// Hands a window to the fan-out, or holds it while there is no room; waits for room at the end.
+    fn pass_on(&mut self, window: Arc<Window>, stopping: bool) {
+        // Fails otherwise only when the fan-out is gone, which ends the process.
+        if stopping {
+            let _ = self.out.send(window);
+        } else if let Err(TrySendError::Full(window)) = self.out.try_send(window) {
+            self.held = Some(window);
         }
     }
 }

@@ -35,8 +35,8 @@ use crate::store::{self, Lock, Store, StoreError, Writer};
 use crate::telemetry::{self, Telemetry};
 use crate::web::{self, App, Health, HttpConfig, Page, State, TimerUnit};
 
-/// Windows that may wait for the fan-out.
-const WINDOWS_MAX: usize = 64;
+/// Windows that may wait for the fan-out: each takes memory for every series.
+const WINDOWS_MAX: usize = 4;
 /// Of `limits.memory`, for each series that has left and stays known: they take some quarter of it.
 const BYTES_PER_DEAD: usize = 4_096;
 
@@ -166,6 +166,7 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
         checks: ServiceChecks::new(config.aggregate.expire),
         base: base_of(&store),
         out: windows,
+        held: None,
         stop: stop_cutting.clone(),
         cuts: cuts.clone(),
     };

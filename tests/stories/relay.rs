@@ -216,7 +216,13 @@ impl Relay {
     }
 
     pub(crate) fn page(&self) -> Page {
-        wait_for("a page", 120, || self.try_page())
+        wait_for("a page", 120, || match http::get(self.http, "/metrics") {
+            Ok(reply) if reply.status == 200 => Some(Page::parse(reply.body)),
+            Ok(reply) if reply.status == 503 => None,
+            Ok(reply) => panic!("the page is answered with {}: {}", reply.status, reply.body),
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => panic!("the page is cut off\n{}", tail(&self.log)),
+            Err(_) => None,
+        })
     }
 
     /// Waits until `amiss` finds nothing wrong with the page; fails with what it found last after `limit` seconds.
