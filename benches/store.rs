@@ -1,7 +1,7 @@
 //! What the store costs at 100,000 series: append, commit, memory, file, reopening and a query.
 //!
-//! Plain figures of one run, not statistics: `cargo bench --bench store`. `STORE_SERIES` and
-//! `STORE_WINDOWS` change the load.
+//! Plain figures of one run, not statistics: `cargo bench --bench store`. `STORE_SERIES`, `STORE_WINDOWS` and
+//! `STORE_KIND` (`counter`, `gauge` or `timer` instead of the mix) change the load.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ fn family(slot: &mut u32, kind: Kind, name: &str, rows: usize) -> Arc<Family> {
     Arc::new(Family { name: name.into(), prom_name: name.into(), kind, help: None, series })
 }
 
-/// Half counters, a quarter gauges, the rest timers of which one in ten receives something.
+/// Half counters, a quarter gauges, the rest timers of which one in ten receives something; or all of one kind.
 struct Load {
     roster: Arc<[Arc<Family>]>,
     totals: Vec<Vec<f64>>,
@@ -40,8 +40,10 @@ struct Load {
 impl Load {
     fn new(series: usize) -> Load {
         let (mut slot, mut roster, rows) = (0, Vec::new(), 500);
+        let only = std::env::var("STORE_KIND").ok();
+        let only = Kind::ALL.into_iter().find(|kind| only.as_deref() == Some(kind.as_str()));
         for n in 0..series / rows {
-            let kind = [Kind::Counter, Kind::Gauge, Kind::Counter, Kind::Timer][n % 4];
+            let kind = only.unwrap_or([Kind::Counter, Kind::Gauge, Kind::Counter, Kind::Timer][n % 4]);
             roster.push(family(&mut slot, kind, &format!("{}_{n}", kind.as_str()), rows));
         }
         let totals = roster.iter().map(|family| vec![0.0; family.series.len()]).collect();
