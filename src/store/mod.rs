@@ -19,6 +19,7 @@ mod journal;
 mod names;
 mod pick;
 mod queue;
+mod reading;
 mod recall;
 mod record;
 mod replay;
@@ -27,11 +28,13 @@ mod role;
 mod select;
 mod shelf;
 mod sketch;
+mod strand;
 mod tables;
 mod take;
 #[cfg(test)]
 mod tests;
 mod timeline;
+mod tracks;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -51,7 +54,7 @@ use at_work::AtWork;
 use head::{Head, WINDOWED};
 use history::Point;
 use retention::Retention;
-use shelf::{Known, Track};
+use shelf::Shelf;
 use take::Taken;
 
 use crate::model::{Kind, Recent, Recorded, TimeRange, Window};
@@ -176,7 +179,7 @@ impl Store {
         let _at_work = AtWork::on(&mark);
         let database = disk::open(&path, &opener, now_ms)?;
         let interval = interval.as_millis().max(1) as i64;
-        let replayed = replay::replay(&database, interval).map_err(|error| StoreError::database(&path, error))?;
+        let replayed = replay::replay(&database, interval, &mark).map_err(|error| StoreError::database(&path, error))?;
         if let Some(first) = replayed.damage.first() {
             tracing::error!(path = %path.display(), damaged = replayed.damage.len(), first, "the store is damaged; the rest was read");
         }
@@ -214,14 +217,15 @@ impl Store {
         let head = self.0.head.read();
         let mut live = Vec::new();
         for role in WINDOWED {
-            for known in head.shelf(role).known.iter().filter(|known| known.is_live()) {
+            let shelf = head.shelf(role);
+            for (place, known) in shelf.known.iter().enumerate().filter(|(_, known)| known.is_live()) {
                 if let (Some(series), Some(name)) = (&known.series, head.names.at(known.name)) {
                     let restored = Restored {
                         name: name.name.to_string(),
                         prom_name: name.prom_name.to_string(),
                         kind: name.kind,
                         tags: series.tags().map(str::to_string).collect(),
-                        base: self.base_of(known, name.kind),
+                        base: self.base_of(shelf, place, name.kind),
                         age: head.age(known),
                     };
                     live.push((known.name, restored));
@@ -235,14 +239,15 @@ impl Store {
     /// What a series that is born or returns goes on from, if the store knows it. Never touches the disk.
     pub fn base(&self, kind: Kind, name: &str, tags: &mut dyn Iterator<Item = &str>) -> Option<Base> {
         let tags: Vec<&str> = tags.collect();
-        self.0.head.read().known(kind, name, &tags).map(|known| self.base_of(known, kind))
+        self.0.head.read().known(kind, name, &tags).map(|(shelf, place)| self.base_of(shelf, place, kind))
     }
 
     /// The recent sketches of a timer, for its summary.
     pub fn recent(&self, kind: Kind, name: &str, tags: &mut dyn Iterator<Item = &str>) -> Option<Recent> {
         let tags: Vec<&str> = tags.collect();
         let head = self.0.head.read();
-        let (track, windows) = (head.known(kind, name, &tags)?.track.clone(), head.windows.clone());
+        let (shelf, place) = head.known(kind, name, &tags)?;
+        let (track, windows) = (shelf.tracks.track(place), head.windows.clone());
         drop(head);
         let mut recent = Recent::default();
         track.points(&windows, |at, point| {
@@ -253,12 +258,13 @@ impl Store {
         Some(recent).filter(|recent| !recent.is_empty())
     }
 
-    fn base_of(&self, known: &Known, kind: Kind) -> Base {
+    fn base_of(&self, shelf: &Shelf, place: usize, kind: Kind) -> Base {
+        let known = &shelf.known[place];
         let mut base = Base { created_ms: known.created, ..Base::default() };
-        match &known.track {
-            Track::Sketches(sketched) if self.0.persist_totals => (base.count, base.sum) = (sketched.ever.count, sketched.ever.sum),
-            Track::Floats { .. } if kind == Kind::Counter && self.0.persist_totals => base.total = known.value,
-            Track::Floats { .. } if kind == Kind::Gauge && known.is_live() => base.gauge = Some(known.value),
+        match (kind, shelf.tracks.ever(place)) {
+            (_, Some(ever)) if self.0.persist_totals => (base.count, base.sum) = (ever.count, ever.sum),
+            (Kind::Counter, None) if self.0.persist_totals => base.total = known.value,
+            (Kind::Gauge, None) if known.is_live() => base.gauge = Some(known.value),
             _ => {}
         }
         base

@@ -148,8 +148,10 @@ impl Writer {
             );
         }
         let totals = head.moved.iter().filter_map(|&number| {
-            let known = head.get(number)?;
-            Some((number, known.left, (!known.is_live()).then(|| sealed(number.0, put_total(known)))))
+            let shelf = head.shelf(number.role()?);
+            let place = shelf.find(number)?;
+            let known = &shelf.known[place];
+            Some((number, known.left, (!known.is_live()).then(|| sealed(number.0, put_total(shelf, place)))))
         });
         Batch {
             pending: head.queue.all(),
