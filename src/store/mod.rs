@@ -51,6 +51,7 @@ pub use journal::Note;
 pub use writer::{Committed, Writer};
 
 use at_work::AtWork;
+use disk::Disk;
 use head::{Head, WINDOWED};
 use history::Point;
 use retention::Retention;
@@ -65,13 +66,8 @@ use crate::telemetry::{STORE_ERRORS, WINDOWS_STORE_FAILED};
 pub struct Store(Arc<Shared>);
 
 struct Shared {
-    path: PathBuf,
-    /// What a panic at work on the file leaves behind; `None` without a file.
-    mark: Option<Arc<Path>>,
+    disk: Disk,
     set_aside: Option<PathBuf>,
-    /// Held for as long as anyone uses the store; `None` without a file.
-    _lock: Option<Lock>,
-    opener: disk::Opener,
     /// `None` while the disk is sick.
     database: RwLock<Option<Arc<Database>>>,
     head: RwLock<Head>,
@@ -80,12 +76,6 @@ struct Shared {
     interval: i64,
     percentiles: Vec<f64>,
     persist_totals: bool,
-}
-
-impl Shared {
-    fn bytes(&self) -> u64 {
-        disk::allocated(&self.path)
-    }
 }
 
 /// A series that was live at the last window.
@@ -119,77 +109,42 @@ pub struct Base {
 pub type AlertRows = Vec<((u64, u64), Vec<u8>)>;
 
 impl Store {
-    /// Takes the data directory's lock, opens or creates the file and reads the last hour back.
+    /// Opens or creates the file in a data directory and reads the last hour back.
     ///
     /// A file that is newer, foreign or damaged is refused and left as it is. One that the last process died
     /// in is set aside: see [`Store::set_aside`].
     pub fn open(
-        dir: &Path,
-        config: &StoreConfig,
-        interval: Duration,
-        percentiles: &[f64],
-        now_ms: i64,
-    ) -> Result<(Store, Writer), StoreError> {
-        Store::open_with(disk::real_opener(), dir, config, interval, percentiles, now_ms)
-    }
-
-    /// As [`Store::open`], with the lock already taken.
-    pub fn open_locked(
         lock: Lock,
-        dir: &Path,
         config: &StoreConfig,
         interval: Duration,
         percentiles: &[f64],
         now_ms: i64,
     ) -> Result<(Store, Writer), StoreError> {
-        Store::opened(Some(lock), dir.join("relay.tsdb"), disk::real_opener(), config, interval, percentiles, now_ms)
-    }
-
-    fn open_with(
-        opener: disk::Opener,
-        dir: &Path,
-        config: &StoreConfig,
-        interval: Duration,
-        percentiles: &[f64],
-        now_ms: i64,
-    ) -> Result<(Store, Writer), StoreError> {
-        let lock = Lock::take(dir)?;
-        Store::opened(Some(lock), dir.join("relay.tsdb"), opener, config, interval, percentiles, now_ms)
+        Store::on(Disk::of(lock), config, interval, percentiles, now_ms)
     }
 
     /// A store without a file: the last hour for rules and queries, gone with the process.
     pub fn in_memory(interval: Duration, percentiles: &[f64], now_ms: i64) -> Result<(Store, Writer), StoreError> {
         let hour = Tier { step: "raw".into(), keep: Duration::from_secs(3_600) };
         let config = StoreConfig { tiers: vec![hour], ..StoreConfig::default() };
-        Store::opened(None, PathBuf::from("(memory)"), disk::memory_opener(), &config, interval, percentiles, now_ms)
+        Store::on(Disk::memory(), &config, interval, percentiles, now_ms)
     }
 
-    fn opened(
-        lock: Option<Lock>,
-        path: PathBuf,
-        opener: disk::Opener,
-        config: &StoreConfig,
-        interval: Duration,
-        percentiles: &[f64],
-        now_ms: i64,
-    ) -> Result<(Store, Writer), StoreError> {
-        let mark = lock.as_ref().map(|_| at_work::mark_of(&path));
-        let set_aside = if lock.is_some() { at_work::set_aside(&path, now_ms)? } else { None };
+    fn on(disk: Disk, config: &StoreConfig, interval: Duration, percentiles: &[f64], now_ms: i64) -> Result<(Store, Writer), StoreError> {
+        let set_aside = at_work::set_aside(&disk, now_ms)?;
         at_work::watch_panics();
-        let _at_work = AtWork::on(&mark);
-        let database = disk::open(&path, &opener, now_ms)?;
+        let _at_work = AtWork::on(&disk.mark);
+        let database = disk.open(now_ms)?;
         let interval = interval.as_millis().max(1) as i64;
-        let replayed = replay::replay(&database, interval, &mark).map_err(|error| StoreError::database(&path, error))?;
+        let replayed = replay::replay(&database, interval, &disk.mark).map_err(|error| StoreError::database(&disk.path, error))?;
+        let path = disk.path.display();
         if let Some(first) = replayed.damage.first() {
-            tracing::error!(path = %path.display(), damaged = replayed.damage.len(), first, "the store is damaged; the rest was read");
+            tracing::error!(%path, damaged = replayed.damage.len(), first, "the store is damaged; the rest was read");
         }
-        tracing::info!(path = %path.display(), series = replayed.head.live(), last_window = replayed.head.last_window, "store opened");
+        tracing::info!(%path, series = replayed.head.live(), last_window = replayed.head.last_window, "store opened");
         let shared = Arc::new(Shared {
-            path,
-            mark,
+            disk,
             set_aside,
-            _lock: lock,
-            opener,
             database: RwLock::new(Some(Arc::new(database))),
             head: RwLock::new(replayed.head),
             alerts: Mutex::new(None),
@@ -344,12 +299,12 @@ impl Store {
     }
 
     fn read<T>(&self, look: impl FnOnce(&redb::ReadTransaction) -> Result<T, redb::Error>) -> Result<T, StoreError> {
-        let failed = |error: redb::Error| StoreError::database(&self.0.path, error);
+        let failed = |error: redb::Error| StoreError::database(&self.0.disk.path, error);
         let Some(database) = self.0.database.read().clone() else {
             let source = std::io::Error::other("the file is not open");
-            return Err(StoreError::Io { path: self.0.path.clone(), source });
+            return Err(StoreError::Io { path: self.0.disk.path.clone(), source });
         };
-        let _at_work = AtWork::on(&self.0.mark);
+        let _at_work = AtWork::on(&self.0.disk.mark);
         database.begin_read().map_err(|error| failed(error.into())).and_then(|read| look(&read).map_err(failed))
     }
 
@@ -366,7 +321,7 @@ impl Store {
 
     /// Disk blocks allocated to the file, in bytes.
     pub fn bytes(&self) -> u64 {
-        self.0.bytes()
+        self.0.disk.bytes()
     }
 }
 

@@ -93,7 +93,7 @@ impl Moment {
 
 impl Store {
     pub(super) fn select_within(&self, budget: Budget, matchers: &[Matcher], range: TimeRange) -> Result<Selected, SelectError> {
-        let _at_work = AtWork::on(&self.0.mark);
+        let _at_work = AtWork::on(&self.0.disk.mark);
         // No sample lies outside, and sums of times stay in bounds.
         let range = TimeRange { start: range.start.clamp(0, FAR), end: range.end.clamp(0, FAR) };
         for _ in 0..TRIES {
