@@ -79,7 +79,8 @@ fn try_open(dir: &Path, config: &StoreConfig) -> Result<(Store, Writer), StoreEr
 
 /// As `open`, with another way to open the file.
 fn open_with(opener: Opener, dir: &Path) -> (Store, Writer) {
-    let disk = Disk { opener, ..Disk::of(Lock::take(dir).unwrap()) };
+    let mut disk = Disk::of(Lock::take(dir).unwrap());
+    disk.opener = opener;
     Store::on(disk, &StoreConfig::default(), Duration::from_millis(STEP as u64), &[0.5, 0.99], START).unwrap()
 }
 
