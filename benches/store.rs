@@ -1,7 +1,7 @@
 //! What the store costs at 100,000 series: append, commit, memory, file, reopening and a query.
 //!
-//! Plain figures of one run, not statistics: `cargo bench --bench store`. `STORE_SERIES` and
-//! `STORE_WINDOWS` change the load.
+//! Plain figures of one run, not statistics: `cargo bench --bench store`. `STORE_SERIES`, `STORE_WINDOWS` and
+//! `STORE_KIND` (`counter`, `gauge` or `timer` instead of the mix) change the load.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use statsd_relay::clock::Clock;
 use statsd_relay::model::series::{NameStyle, Spelling};
 use statsd_relay::model::{Column, ExpHist, Family, Kind, MatchOp, Matcher, Select, Series, Sketches, TimeRange, Window};
-use statsd_relay::store::{Store, StoreConfig};
+use statsd_relay::store::{Lock, Store, StoreConfig};
 
 const STEP: i64 = 10_000;
 const START: i64 = 1_700_002_800_000;
@@ -30,7 +30,7 @@ fn family(slot: &mut u32, kind: Kind, name: &str, rows: usize) -> Arc<Family> {
     Arc::new(Family { name: name.into(), prom_name: name.into(), kind, help: None, series })
 }
 
-/// Half counters, a quarter gauges, the rest timers of which one in ten receives something.
+/// Half counters, a quarter gauges, the rest timers of which one in ten receives something; or all of one kind.
 struct Load {
     roster: Arc<[Arc<Family>]>,
     totals: Vec<Vec<f64>>,
@@ -40,8 +40,10 @@ struct Load {
 impl Load {
     fn new(series: usize) -> Load {
         let (mut slot, mut roster, rows) = (0, Vec::new(), 500);
+        let only = std::env::var("STORE_KIND").ok();
+        let only = Kind::ALL.into_iter().find(|kind| only.as_deref() == Some(kind.as_str()));
         for n in 0..series / rows {
-            let kind = [Kind::Counter, Kind::Gauge, Kind::Counter, Kind::Timer][n % 4];
+            let kind = only.unwrap_or([Kind::Counter, Kind::Gauge, Kind::Counter, Kind::Timer][n % 4]);
             roster.push(family(&mut slot, kind, &format!("{}_{n}", kind.as_str()), rows));
         }
         let totals = roster.iter().map(|family| vec![0.0; family.series.len()]).collect();
@@ -50,13 +52,13 @@ impl Load {
     }
 
     fn window(&mut self, n: i64) -> Window {
-        let mut columns = Vec::new();
+        let mut rows = Vec::new();
         for ((family, totals), ever) in self.roster.iter().zip(&mut self.totals).zip(&mut self.ever) {
-            let rows = totals.len();
-            let age = vec![0; rows];
-            columns.push(match family.kind {
+            let len = totals.len();
+            let age = vec![0; len];
+            let column = match family.kind {
                 Kind::Counter => {
-                    let gain: Vec<f64> = (0..rows).map(|_| f64::from(fastrand::u32(0..40)) * f64::from(fastrand::u32(0..2))).collect();
+                    let gain: Vec<f64> = (0..len).map(|_| f64::from(fastrand::u32(0..40)) * f64::from(fastrand::u32(0..2))).collect();
                     totals.iter_mut().zip(&gain).for_each(|(total, gain)| *total += gain);
                     Column::Counter { gain, total: totals.clone(), age }
                 }
@@ -71,20 +73,10 @@ impl Load {
                     let (count, sum) = ever.iter().copied().unzip();
                     Column::Timer { count, sum, window, age }
                 }
-            });
+            };
+            rows.push((family.clone(), column));
         }
-        Window {
-            end: START + n * STEP,
-            length: Duration::from_millis(STEP as u64),
-            roster: self.roster.clone(),
-            columns,
-            births: Vec::new(),
-            gone: Vec::new(),
-            stamped: Vec::new(),
-            events: Vec::new(),
-            checks: Vec::new(),
-            own: Vec::new(),
-        }
+        Window::of(START + n * STEP, Duration::from_millis(STEP as u64), rows)
     }
 }
 
@@ -131,7 +123,8 @@ fn report(what: &str, times: &[(Duration, Duration)]) {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (series, windows) = (setting("STORE_SERIES", 100_000), setting("STORE_WINDOWS", 360));
     let (clock, dir) = (Clock::system(), tempfile::tempdir()?);
-    let open = || Store::open(dir.path(), &StoreConfig::default(), Duration::from_millis(STEP as u64), &[0.5, 0.99], START);
+    let interval = Duration::from_millis(STEP as u64);
+    let open = || Store::open(Lock::take(dir.path())?, &StoreConfig::default(), interval, &[0.5, 0.99], START);
     let mut load = Load::new(series);
     let (store, mut writer) = open()?;
     let before = resident();

@@ -93,18 +93,7 @@ fn is_ambiguous(sent: &[u8]) -> bool {
 
 fn app() -> Arc<App> {
     let page = Arc::new(Page::new(vec![0.5]));
-    page.show(Arc::new(Window {
-        end: 1_700_000_000_000,
-        length: Duration::from_secs(10),
-        roster: Arc::default(),
-        columns: Vec::new(),
-        births: Vec::new(),
-        gone: Vec::new(),
-        stamped: Vec::new(),
-        events: Vec::new(),
-        checks: Vec::new(),
-        own: Vec::new(),
-    }));
+    page.show(Arc::new(Window::of(1_700_000_000_000, Duration::from_secs(10), [])));
     Arc::new(App {
         config: HttpConfig::default(),
         scrape: ScrapeConfig::default(),

@@ -199,20 +199,9 @@ impl Cutter {
 
     /// A window that shows where everything stands, without closing the open one.
     pub fn standing_window(&mut self, end: i64, own: Vec<Recorded>) -> Window {
-        let roster: Arc<[Arc<Family>]> = self.families.iter().map(|rows| rows.family.clone()).collect();
-        let columns = (0..self.families.len()).map(|at| self.column(at)).collect();
-        Window {
-            end,
-            length: self.options.interval,
-            roster,
-            columns,
-            births: Vec::new(),
-            gone: Vec::new(),
-            stamped: Vec::new(),
-            events: Vec::new(),
-            checks: Vec::new(),
-            own,
-        }
+        let interval = self.options.interval;
+        let rows = (0..self.families.len()).map(|at| (self.families[at].family.clone(), self.column(at)));
+        Window { own, ..Window::of(end, interval, rows) }
     }
 
     /// Has every lane hand over the closing window, and adds it all up.

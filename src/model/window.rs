@@ -118,6 +118,23 @@ pub struct Window {
 }
 
 impl Window {
+    /// A window of these families in which nothing else happened.
+    pub fn of(end: i64, length: Duration, rows: impl IntoIterator<Item = (Arc<Family>, Column)>) -> Window {
+        let (roster, columns): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
+        Window {
+            end,
+            length,
+            roster: roster.into(),
+            columns,
+            births: Vec::new(),
+            gone: Vec::new(),
+            stamped: Vec::new(),
+            events: Vec::new(),
+            checks: Vec::new(),
+            own: Vec::new(),
+        }
+    }
+
     /// Unix milliseconds at which the window began.
     pub fn start(&self) -> i64 {
         self.end - self.length.as_millis() as i64

@@ -72,18 +72,8 @@ mod tests {
             message: None,
             tags: vec!["env:x".into()],
         };
-        Window {
-            end,
-            length: Duration::from_secs(1),
-            roster: Arc::from(Vec::new()),
-            columns: Vec::new(),
-            births: Vec::new(),
-            gone: Vec::new(),
-            stamped: Vec::new(),
-            events: Vec::new(),
-            checks: checks.iter().map(|&(name, status)| (end / 1_000, Arc::new(check(name, status)))).collect(),
-            own: Vec::new(),
-        }
+        let checks = checks.iter().map(|&(name, status)| (end / 1_000, Arc::new(check(name, status)))).collect();
+        Window { checks, ..Window::of(end, Duration::from_secs(1), []) }
     }
 
     #[test]

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Once};
 
 use super::StoreError;
+use super::disk::Disk;
 
 thread_local! {
     /// The mark to leave if this thread panics now.
@@ -69,12 +70,12 @@ pub(super) fn mark_of(path: &Path) -> Arc<Path> {
 }
 
 /// Renames the file a process died of, if there is one; answers its new name.
-pub(super) fn set_aside(path: &Path, now_ms: i64) -> Result<Option<PathBuf>, StoreError> {
-    let mark = mark_of(path);
-    let place = match std::fs::read_to_string(&mark) {
+pub(super) fn set_aside(disk: &Disk, now_ms: i64) -> Result<Option<PathBuf>, StoreError> {
+    let (path, Some(mark)) = (&disk.path, &disk.mark) else { return Ok(None) };
+    let place = match std::fs::read_to_string(mark) {
         Ok(place) => place,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(StoreError::io(&mark, error)),
+        Err(error) => return Err(StoreError::io(mark, error)),
     };
     let mut names = (now_ms..).map(|at| path.with_extension(format!("tsdb.damaged-{at}")));
     let aside = names.find(|name| !name.exists()).filter(|_| path.exists());
@@ -87,6 +88,6 @@ pub(super) fn set_aside(path: &Path, now_ms: i64) -> Result<Option<PathBuf>, Sto
             "the last process died inside the store's file; it was set aside, and the store starts afresh"
         );
     }
-    std::fs::remove_file(&mark).and_then(|()| sync_directory(path)).map_err(|error| StoreError::io(&mark, error))?;
+    std::fs::remove_file(mark).and_then(|()| sync_directory(path)).map_err(|error| StoreError::io(mark, error))?;
     Ok(aside)
 }

@@ -12,9 +12,9 @@ pub(super) fn scaled(value: f64, exponent: u8) -> Option<i64> {
     let scale = SCALES[usize::from(exponent)];
     let product = value * scale;
     let integer = product as i64;
+    let back = if exponent == 0 { integer as f64 } else { integer as f64 / scale };
     // Not so for fractions, infinities, NaN and the negative zero.
-    let exact = product.abs() < EXACT && (integer as f64 / scale).to_bits() == value.to_bits();
-    exact.then_some(integer)
+    (product.abs() < EXACT && back.to_bits() == value.to_bits()).then_some(integer)
 }
 
 /// The other way round; `None` for an exponent that no writer uses.

@@ -2,7 +2,7 @@
 
 use super::bytes::{Reader, put_float, put_text, put_varint};
 use super::role::{Number, Role};
-use super::shelf::{Known, Track};
+use super::shelf::{Known, Shelf};
 use super::sketch::{put_sketch, read_sketch};
 use crate::model::series::{NameStyle, Spelling};
 use crate::model::{ExpHist, Kind, Labels, Series};
@@ -86,12 +86,12 @@ pub(super) fn read_series(number: Number, bytes: &[u8], names: &Names) -> Option
 }
 
 /// When a series left and where it stood.
-pub(super) fn put_total(known: &Known) -> Vec<u8> {
-    let mut out = Vec::new();
+pub(super) fn put_total(shelf: &Shelf, place: usize) -> Vec<u8> {
+    let (mut out, known) = (Vec::new(), &shelf.known[place]);
     put_varint(&mut out, known.left.max(0) as u64);
-    match &known.track {
-        Track::Floats { .. } => put_float(&mut out, known.value),
-        Track::Sketches(sketched) => put_sketch(&mut out, &sketched.ever),
+    match shelf.tracks.ever(place) {
+        None => put_float(&mut out, known.value),
+        Some(ever) => put_sketch(&mut out, ever),
     }
     out
 }

@@ -3,6 +3,7 @@
 //! A sample's time is a slot: its place in the hour's list of window ends.
 
 use super::bytes::{RAW, Reader, exponent_of, put_varint, scaled, unscaled, unzigzag, zigzag};
+use super::strand::{Closed, Pile, Strand};
 
 /// The step before happens `n` more times.
 const REPEAT: u64 = 0;
@@ -14,15 +15,18 @@ const STALE: u64 = 2;
 const FLOAT: u64 = 3;
 /// An exponent, and the value scaled by it.
 const SCALE: u64 = 4;
+/// From here on: the step before happens once more, twice, ...
+const AGAIN: u64 = 5;
+/// How often that can be.
+const AGAIN_MOST: u64 = 16;
 /// From here on: a difference to the scaled value before, zigzag.
-const STEP: u64 = 5;
-/// Bytes a chunk grows by: doubling would leave a third of it empty.
-const GROWTH: usize = 32;
+const STEP: u64 = AGAIN + AGAIN_MOST;
 
-/// Floats by slot.
+/// Floats by slot, on the way. It fills one cache line, so that a sample touches no other.
 #[derive(Clone, Debug, Default)]
+#[repr(align(64))]
 pub(super) struct Chunk {
-    bytes: Vec<u8>,
+    strand: Strand,
     /// The last value scaled, or its bits when `exponent` is [`RAW`].
     last: i64,
     step: i64,
@@ -37,8 +41,8 @@ pub(super) struct Chunk {
 
 impl Chunk {
     /// Adds the value of a slot; slots ascend, an older one is refused.
-    pub(super) fn push(&mut self, slot: u16, value: f64) -> bool {
-        if !self.reach(slot) {
+    pub(super) fn push(&mut self, pile: &mut Pile, slot: u16, value: f64) -> bool {
+        if !self.reach(pile, slot) {
             return false;
         }
         self.next += 1;
@@ -47,52 +51,52 @@ impl Chunk {
             return true;
         }
         match scaled(value, if self.exponent == RAW { 0 } else { self.exponent }) {
-            Some(integer) if self.started && self.exponent != RAW => self.advance(integer),
-            _ => self.restart(value),
+            Some(integer) if self.started && self.exponent != RAW => self.advance(pile, integer),
+            _ => self.restart(pile, value),
         }
         true
     }
 
     /// Marks the end of the series in a slot.
-    pub(super) fn end(&mut self, slot: u16) -> bool {
-        if !self.reach(slot) {
+    pub(super) fn end(&mut self, pile: &mut Pile, slot: u16) -> bool {
+        if !self.reach(pile, slot) {
             return false;
         }
         self.next += 1;
         self.started = false;
-        self.flush();
-        self.put(STALE);
+        self.flush(pile);
+        self.strand.put_varint(pile, STALE);
         true
     }
 
-    fn reach(&mut self, slot: u16) -> bool {
+    fn reach(&mut self, pile: &mut Pile, slot: u16) -> bool {
         if slot < self.next {
             return false;
         }
         if slot > self.next {
-            self.flush();
-            self.put(GAP);
-            self.put(u64::from(slot - self.next));
+            self.flush(pile);
+            self.strand.put_varint(pile, GAP);
+            self.strand.put_varint(pile, u64::from(slot - self.next));
             self.next = slot;
         }
         true
     }
 
-    fn advance(&mut self, integer: i64) {
+    fn advance(&mut self, pile: &mut Pile, integer: i64) {
         let step = integer - self.last;
         self.last = integer;
         if step == self.step {
             self.run += 1;
             return;
         }
-        self.flush();
+        self.flush(pile);
         self.step = step;
-        self.put(STEP + zigzag(step));
+        self.strand.put_varint(pile, STEP + zigzag(step));
     }
 
     /// Begins anew with a value that the last exponent cannot carry.
-    fn restart(&mut self, value: f64) {
-        self.flush();
+    fn restart(&mut self, pile: &mut Pile, value: f64) {
+        self.flush(pile);
         self.started = true;
         self.step = 0;
         // A finer exponent is kept: the next value is likely as fine.
@@ -100,47 +104,61 @@ impl Chunk {
         let exponent = exponent_of(value).map(|exponent| exponent.max(least)).filter(|&exponent| scaled(value, exponent).is_some());
         if let Some((exponent, integer)) = exponent.and_then(|exponent| Some((exponent, scaled(value, exponent)?))) {
             (self.exponent, self.last) = (exponent, integer);
-            self.put(SCALE);
-            self.bytes.push(exponent);
-            self.put(zigzag(integer));
+            self.strand.put_varint(pile, SCALE);
+            self.strand.push(pile, exponent);
+            self.strand.put_varint(pile, zigzag(integer));
         } else {
             (self.exponent, self.last) = (RAW, value.to_bits() as i64);
-            self.put(FLOAT);
-            self.bytes.extend_from_slice(&value.to_le_bytes());
+            self.strand.put_varint(pile, FLOAT);
+            self.strand.extend(pile, &value.to_le_bytes());
         }
     }
 
-    fn flush(&mut self) {
-        if self.run > 0 {
-            self.put(REPEAT);
-            self.put(u64::from(self.run));
-            self.run = 0;
-        }
+    fn flush(&mut self, pile: &mut Pile) {
+        repeated(self.run, |number| self.strand.put_varint(pile, number));
+        self.run = 0;
     }
 
-    fn put(&mut self, number: u64) {
-        if self.bytes.capacity() - self.bytes.len() < 20 {
-            self.bytes.reserve_exact(GROWTH);
-        }
-        put_varint(&mut self.bytes, number);
+    /// What was added so far, for [`each`].
+    pub(super) fn read(&self, pile: &Pile) -> Vec<u8> {
+        let mut bytes = self.strand.read(pile);
+        repeated(self.run, |number| put_varint(&mut bytes, number));
+        bytes
     }
 
-    /// Gives back what was reserved for growth.
-    pub(super) fn settle(&mut self) {
-        self.bytes.shrink_to_fit();
+    /// Ends the hour and begins the next.
+    pub(super) fn close(&mut self, pile: &mut Pile) -> Closed {
+        self.flush(pile);
+        let closed = self.strand.close(pile);
+        *self = Chunk::default();
+        closed
     }
 
-    /// Calls `see` with every slot and its value; `None` is the end of the series.
-    pub(super) fn each(&self, mut see: impl FnMut(usize, Option<f64>)) {
-        let mut cursor = Cursor { slot: 0, integer: 0, bits: 0, step: 0, exponent: RAW };
-        let mut from = Reader(&self.bytes);
-        while !from.is_empty() {
-            if cursor.next(&mut from, &mut see).is_none() {
-                return;
-            }
+    /// Gives back what it has on the pile.
+    pub(super) fn release(&self, pile: &mut Pile) {
+        self.strand.release(pile);
+    }
+}
+
+/// Spells that the last step was repeated `run` times.
+fn repeated(run: u16, mut put: impl FnMut(u64)) {
+    match u64::from(run) {
+        0 => {}
+        run @ 1..=AGAIN_MOST => put(AGAIN + run - 1),
+        run => {
+            put(REPEAT);
+            put(run);
         }
-        for _ in 0..self.run {
-            cursor.repeat(&mut see);
+    }
+}
+
+/// Calls `see` with every slot of an hour and its value; `None` is the end of the series.
+pub(super) fn each(bytes: &[u8], mut see: impl FnMut(usize, Option<f64>)) {
+    let mut cursor = Cursor { slot: 0, integer: 0, bits: 0, step: 0, exponent: RAW };
+    let mut from = Reader(bytes);
+    while !from.is_empty() {
+        if cursor.next(&mut from, &mut see).is_none() {
+            return;
         }
     }
 }
@@ -181,6 +199,12 @@ impl Cursor {
                 self.integer = from.signed()?;
                 self.step = 0;
             }
+            again @ AGAIN..STEP => {
+                for _ in AGAIN..=again {
+                    self.repeat(see);
+                }
+                return Some(());
+            }
             step => {
                 self.step = unzigzag(step - STEP);
                 self.integer = self.integer.wrapping_add(self.step);
@@ -209,17 +233,21 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn round_trip(samples: &[(u16, Option<f64>)]) -> Vec<(usize, Option<u64>)> {
-        let mut chunk = Chunk::default();
+    fn round_trip(samples: &[(u16, Option<f64>)]) -> [Vec<(usize, Option<u64>)>; 2] {
+        let (mut chunk, mut pile) = (Chunk::default(), Pile::default());
         for &(slot, value) in samples {
             assert!(match value {
-                Some(value) => chunk.push(slot, value),
-                None => chunk.end(slot),
+                Some(value) => chunk.push(&mut pile, slot, value),
+                None => chunk.end(&mut pile, slot),
             });
         }
-        let mut read = Vec::new();
-        chunk.each(|slot, value| read.push((slot, value.map(f64::to_bits))));
-        read
+        let read = |bytes: Vec<u8>| {
+            let mut read = Vec::new();
+            each(&bytes, |slot, value| read.push((slot, value.map(f64::to_bits))));
+            read
+        };
+        let open = read(chunk.read(&pile));
+        [open, read(chunk.close(&mut pile).read(&pile))]
     }
 
     fn value() -> impl Strategy<Value = Option<f64>> {
@@ -237,24 +265,39 @@ mod tests {
             let mut slot = 0;
             let samples: Vec<(u16, Option<f64>)> = steps.into_iter().map(|(gap, value)| { slot += gap; (slot, value) }).collect();
             let expected: Vec<_> = samples.iter().map(|(slot, value)| (usize::from(*slot), value.map(f64::to_bits))).collect();
-            prop_assert_eq!(round_trip(&samples), expected);
+            prop_assert_eq!(round_trip(&samples), [expected.clone(), expected]);
+        }
+    }
+
+    #[test]
+    fn a_chunk_fills_a_cache_line() {
+        assert_eq!(std::mem::size_of::<Chunk>(), 64);
+    }
+
+    #[test]
+    fn repeats_of_any_length_come_back() {
+        for run in [1, 2, 16, 17, 18, 400] {
+            let samples: Vec<(u16, Option<f64>)> =
+                (0..run).map(|slot| (slot, Some(f64::from(slot) * 2.5))).chain([(run, Some(0.0))]).collect();
+            let expected: Vec<_> = samples.iter().map(|(slot, value)| (usize::from(*slot), value.map(f64::to_bits))).collect();
+            assert_eq!(round_trip(&samples), [expected.clone(), expected], "{run}");
         }
     }
 
     #[test]
     fn a_constant_rate_costs_next_to_nothing() {
-        let mut chunk = Chunk::default();
+        let (mut chunk, mut pile) = (Chunk::default(), Pile::default());
         for slot in 0..360 {
-            chunk.push(slot, f64::from(slot) * 7.0);
+            chunk.push(&mut pile, slot, f64::from(slot) * 7.0);
         }
-        assert!(chunk.bytes.len() <= 16, "{}", chunk.bytes.len());
+        assert!(chunk.read(&pile).len() <= 16);
     }
 
     #[test]
     fn an_older_slot_is_refused() {
-        let mut chunk = Chunk::default();
-        assert!(chunk.push(3, 1.0));
-        assert!(!chunk.push(3, 2.0));
-        assert!(!chunk.end(2));
+        let (mut chunk, mut pile) = (Chunk::default(), Pile::default());
+        assert!(chunk.push(&mut pile, 3, 1.0));
+        assert!(!chunk.push(&mut pile, 3, 2.0));
+        assert!(!chunk.end(&mut pile, 2));
     }
 }

@@ -3,12 +3,12 @@
 use std::fs::{File, TryLockError};
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use redb::{Database, ReadableDatabase, TableDefinition, TableHandle, WriteTransaction};
 
-use super::StoreError;
+use super::{StoreError, at_work};
 
 /// `format`, `created` (unix milliseconds), `last_window` (unix milliseconds), `next_` + role, `next_name`.
 pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
@@ -43,26 +43,64 @@ const MAGIC: &[u8] = b"redb";
 /// Opens the database; replaced by tests that need a sick disk.
 pub(super) type Opener = Arc<dyn Fn(&Path) -> Result<Database, redb::DatabaseError> + Send + Sync>;
 
-/// The opener of real files.
-pub(super) fn real_opener() -> Opener {
-    Arc::new(|path| Database::builder().set_cache_size(CACHE).create(path))
+/// Where the store's file is, and what it is opened with.
+pub(super) struct Disk {
+    pub(super) path: PathBuf,
+    pub(super) opener: Opener,
+    /// What a panic at work on the file leaves behind; `None` without a file.
+    pub(super) mark: Option<Arc<Path>>,
+    /// Held for as long as anyone uses the store; `None` without a file.
+    _lock: Option<Lock>,
 }
 
-/// The opener of a store that has no file.
-pub(super) fn memory_opener() -> Opener {
-    Arc::new(|_| Database::builder().set_cache_size(CACHE).create_with_backend(redb::backends::InMemoryBackend::new()))
+impl Disk {
+    /// The file in a data directory.
+    pub(super) fn of(lock: Lock) -> Disk {
+        let path = lock.dir.join("relay.tsdb");
+        let opener: Opener = Arc::new(|path| Database::builder().set_cache_size(CACHE).create(path));
+        Disk { mark: Some(at_work::mark_of(&path)), path, opener, _lock: Some(lock) }
+    }
+
+    /// No file: what is written is gone with the process.
+    pub(super) fn memory() -> Disk {
+        let memory = || Database::builder().set_cache_size(CACHE).create_with_backend(redb::backends::InMemoryBackend::new());
+        Disk { path: PathBuf::from("(memory)"), opener: Arc::new(move |_| memory()), mark: None, _lock: None }
+    }
+
+    /// Opens the file or makes a new one; refuses what is not ours before anything is written.
+    pub(super) fn open(&self, now_ms: i64) -> Result<Database, StoreError> {
+        let path = &self.path;
+        refuse_foreign(path)?;
+        let database = (self.opener)(path).map_err(|error| StoreError::database(path, error))?;
+        match format_of(path, &database)? {
+            Some(found) if found > FORMAT => Err(StoreError::Newer { path: path.clone(), found, known: FORMAT }),
+            Some(_) => Ok(database),
+            None => {
+                initialise(&database, now_ms).map_err(|error| StoreError::database(path, error))?;
+                // Makes the new name durable too; where directories cannot be synced it is already.
+                let _ = path.parent().map(File::open).and_then(Result::ok).map(|dir| dir.sync_all());
+                Ok(database)
+            }
+        }
+    }
+
+    /// Bytes of disk blocks that are allocated to the file.
+    pub(super) fn bytes(&self) -> u64 {
+        std::fs::metadata(&self.path).map_or(0, |metadata| metadata.blocks() * 512)
+    }
 }
 
 /// A data directory that this process alone uses, for as long as it holds this.
 #[derive(Debug)]
 pub struct Lock {
+    dir: PathBuf,
     _file: File,
 }
 
 impl Lock {
     /// Takes the lock of a data directory, which is created when it is not there.
     pub fn take(dir: &Path) -> Result<Lock, StoreError> {
-        lock(dir).map(|file| Lock { _file: file })
+        lock(dir).map(|file| Lock { dir: dir.to_path_buf(), _file: file })
     }
 }
 
@@ -74,22 +112,6 @@ fn lock(dir: &Path) -> Result<File, StoreError> {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(StoreError::InUse { path: dir.to_path_buf() }),
         Err(TryLockError::Error(error)) => Err(StoreError::io(&path, error)),
-    }
-}
-
-/// Opens the file or makes a new one; refuses what is not ours before anything is written.
-pub(super) fn open(path: &Path, opener: &Opener, now_ms: i64) -> Result<Database, StoreError> {
-    refuse_foreign(path)?;
-    let database = opener(path).map_err(|error| StoreError::database(path, error))?;
-    match format_of(path, &database)? {
-        Some(found) if found > FORMAT => Err(StoreError::Newer { path: path.to_path_buf(), found, known: FORMAT }),
-        Some(_) => Ok(database),
-        None => {
-            initialise(&database, now_ms).map_err(|error| StoreError::database(path, error))?;
-            // Makes the new name durable too; where directories cannot be synced it is already.
-            let _ = path.parent().map(File::open).and_then(Result::ok).map(|dir| dir.sync_all());
-            Ok(database)
-        }
     }
 }
 
@@ -157,11 +179,6 @@ pub(super) fn begin(database: &Database) -> Result<WriteTransaction, redb::Error
     let mut write = database.begin_write()?;
     write.set_quick_repair(true);
     Ok(write)
-}
-
-/// Bytes of disk blocks that are allocated to the file.
-pub(super) fn allocated(path: &Path) -> u64 {
-    std::fs::metadata(path).map_or(0, |metadata| metadata.blocks() * 512)
 }
 
 /// End of the last window in this view of the file, unix milliseconds.

@@ -1,6 +1,6 @@
 //! A column's floats: groups of up to 64, each scaled to integers where that is exact, then bit-packed.
 
-use super::bytes::{RAW, Reader, exponent_of, put_varint, scaled, unscaled, zigzag};
+use super::bytes::{RAW, Reader, SCALES, exponent_of, put_varint, scaled, zigzag};
 
 /// Values a group holds.
 const GROUP: usize = 64;
@@ -32,7 +32,11 @@ pub(super) fn read_floats(from: &mut Reader<'_>, n: usize) -> Option<Vec<f64>> {
                     values.push(from.raw_float()?);
                 }
             }
-            exponent => unpack(from, len, |integer| unscaled(integer, exponent).map(|value| values.push(value)))?,
+            0 => unpack(from, len, |integer| values.push(integer as f64))?,
+            exponent => {
+                let scale = SCALES.get(usize::from(exponent))?;
+                unpack(from, len, |integer| values.push(integer as f64 / scale))?;
+            }
         }
     }
     Some(values)
@@ -40,15 +44,13 @@ pub(super) fn read_floats(from: &mut Reader<'_>, n: usize) -> Option<Vec<f64>> {
 
 /// The group scaled by the least exponent that suits all of it.
 fn integers(group: &[f64]) -> Option<(u8, [i64; GROUP])> {
-    let mut exponent = 0;
-    for &value in group {
-        if scaled(value, exponent).is_none() {
-            exponent = exponent_of(value)?.max(exponent);
-        }
-    }
-    let mut integers = [0; GROUP];
-    for (integer, &value) in integers.iter_mut().zip(group) {
-        *integer = scaled(value, exponent)?;
+    let (mut exponent, mut integers) = (0, [0; GROUP]);
+    let mut fill = |exponent| {
+        let misfit = |(integer, &value): (&mut i64, &f64)| scaled(value, exponent).map(|scaled| *integer = scaled).is_none();
+        integers.iter_mut().zip(group).position(misfit)
+    };
+    while let Some(misfit) = fill(exponent) {
+        exponent = exponent_of(group[misfit]).filter(|&finer| finer > exponent)?;
     }
     Some((exponent, integers))
 }
@@ -75,7 +77,7 @@ fn pack(out: &mut Vec<u8>, integers: &[i64]) {
     }
 }
 
-fn unpack(from: &mut Reader<'_>, n: usize, mut give: impl FnMut(i64) -> Option<()>) -> Option<()> {
+fn unpack(from: &mut Reader<'_>, n: usize, mut give: impl FnMut(i64)) -> Option<()> {
     let least = from.signed()?;
     let width = u32::from(from.byte()?);
     if width > u64::BITS {
@@ -83,15 +85,14 @@ fn unpack(from: &mut Reader<'_>, n: usize, mut give: impl FnMut(i64) -> Option<(
     }
     let packed = from.take((n * width as usize).div_ceil(8))?;
     let mask = if width == u64::BITS { u64::MAX } else { (1 << width) - 1 };
-    let (mut waiting, mut bits, mut bytes) = (0u128, 0, packed.iter());
-    for _ in 0..n {
-        while bits < width {
-            waiting |= u128::from(*bytes.next()?) << bits;
-            bits += 8;
-        }
-        give(least.wrapping_add((waiting as u64 & mask) as i64))?;
-        waiting >>= width;
-        bits -= width;
+    // Room behind the last value for the sixteen bytes that are read at once.
+    let mut bytes = [0u8; GROUP * 8 + 16];
+    bytes[..packed.len()].copy_from_slice(packed);
+    for bit in (0..n).map(|row| row * width as usize) {
+        let mut word = [0; 16];
+        word.copy_from_slice(&bytes[bit / 8..bit / 8 + 16]);
+        let integer = (u128::from_le_bytes(word) >> (bit % 8)) as u64 & mask;
+        give(least.wrapping_add(integer as i64));
     }
     Some(())
 }

@@ -3,8 +3,6 @@
 use super::bytes::{Reader, put_varint};
 use super::floats::{put_floats, read_floats};
 use super::role::{Number, Role};
-use super::sketch::{put_sketch, read_sketch};
-use crate::model::ExpHist;
 
 /// First byte of every part.
 const VERSION: u8 = 1;
@@ -77,14 +75,12 @@ impl FrameWriter {
         self.floats(What::Stale, role, ids, &vec![0.0; ids.len()]);
     }
 
-    /// Sketches by ascending sequence; `None` is an idle row.
-    pub(super) fn sketches<'a>(&mut self, what: What, rows: impl Iterator<Item = (u64, Option<&'a ExpHist>)>) {
+    /// Sketches by ascending sequence, as `put` spells them; nothing is an idle row.
+    pub(super) fn sketches<S>(&mut self, what: What, rows: impl Iterator<Item = (u64, S)>, put: impl Fn(&mut Vec<u8>, S)) {
         let (mut ids, mut plain, mut one) = (Vec::new(), Vec::new(), Vec::new());
         for (id, sketch) in rows {
             one.clear();
-            if let Some(sketch) = sketch {
-                put_sketch(&mut one, sketch);
-            }
+            put(&mut one, sketch);
             if ids.len() == ROWS || plain.len() + one.len() > SKETCH_BYTES {
                 self.sketch_column(what, &mut ids, &mut plain);
             }
@@ -218,9 +214,9 @@ impl<'a> Column<'a> {
     }
 
     /// The numbers of the series, one per row.
-    pub(super) fn numbers(&self) -> Option<Vec<Number>> {
-        let (runs, _) = self.runs()?;
-        Some(runs.into_iter().flat_map(|(first, len)| (first..first + len).map(|id| Number::new(self.role, id))).collect())
+    pub(super) fn numbers(&self) -> Option<impl Iterator<Item = Number> + use<>> {
+        let (role, (runs, _)) = (self.role, self.runs()?);
+        Some(runs.into_iter().flat_map(move |(first, len)| (first..first + len).map(move |id| Number::new(role, id))))
     }
 
     /// Whether a row belongs to one of `wanted`, which ascend.
@@ -239,38 +235,55 @@ impl<'a> Column<'a> {
         read_floats(&mut from, self.rows)
     }
 
-    /// The sketches of a column of sketches; `None` inside is an idle row.
-    pub(super) fn sketches(&self) -> Option<Vec<Option<ExpHist>>> {
+    /// The sketches of a column of sketches, as they are spelled, one per row; nothing is an idle row.
+    pub(super) fn sketches<'b>(&'b self, unpacker: &'b mut Unpacker) -> Option<Vec<&'b [u8]>> {
         let (_, mut from) = self.runs()?;
         let len = from.size().filter(|&len| len <= UNPACKED)?;
-        let unpacked;
         let mut plain = match from.byte()? {
             0 => from,
-            _ => {
-                unpacked = zstd::bulk::decompress(from.0, len).ok()?;
-                Reader(&unpacked)
-            }
+            _ => Reader(unpacker.unpack(from.0, len)?),
         };
         (0..self.rows)
             .map(|_| {
                 let len = plain.size()?;
-                let mut one = Reader(plain.take(len)?);
-                if one.is_empty() { Some(None) } else { read_sketch(&mut one).map(Some) }
+                plain.take(len)
             })
             .collect()
     }
 }
 
+/// Unpacks columns of sketches, one after the other.
+#[derive(Default)]
+pub(super) struct Unpacker {
+    /// Made with the first column, since it is costly.
+    decompressor: Option<zstd::bulk::Decompressor<'static>>,
+    plain: Vec<u8>,
+}
+
+impl Unpacker {
+    fn unpack(&mut self, packed: &[u8], len: usize) -> Option<&[u8]> {
+        if self.decompressor.is_none() {
+            self.decompressor = zstd::bulk::Decompressor::new().ok();
+        }
+        self.plain.clear();
+        self.plain.reserve(len);
+        self.decompressor.as_mut()?.decompress_to_buffer(packed, &mut self.plain).ok()?;
+        Some(&self.plain)
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::sketch::put_sketch;
     use super::*;
+    use crate::model::ExpHist;
     use proptest::prelude::*;
 
     fn read(parts: &[Vec<u8>], what: What) -> Vec<(Number, u64)> {
         let columns = parts.iter().flat_map(|part| columns(part, 7).unwrap());
         columns
             .filter(|column| column.what == what && column.role != Role::Sketch)
-            .flat_map(|column| column.numbers().unwrap().into_iter().zip(column.floats().unwrap().into_iter().map(f64::to_bits)))
+            .flat_map(|column| column.numbers().unwrap().zip(column.floats().unwrap().into_iter().map(f64::to_bits)))
             .collect()
     }
 
@@ -324,26 +337,31 @@ mod tests {
             part.extend_from_slice(&crc32c::crc32c(&body).to_le_bytes());
             part.extend_from_slice(&body);
             for column in columns(&part, 7).unwrap_or_default() {
-                let _ = (column.numbers(), column.floats(), column.sketches(), column.touches(&[Number(7)]));
+                let _ = (column.numbers().map(Iterator::count), column.floats(), column.touches(&[Number(7)]));
+                let _ = column.sketches(&mut Unpacker::default());
             }
         }
     }
 
     #[test]
     fn sketches_come_back_over_many_parts() {
-        let sketches: Vec<Option<ExpHist>> = (0..2_000)
+        let sketches: Vec<Vec<u8>> = (0..2_000u64)
             .map(|row| {
-                (row % 3 != 0).then(|| {
+                let mut spelled = Vec::new();
+                if row % 3 != 0 {
                     let mut sketch = ExpHist::default();
-                    (0..row % 50).for_each(|value| sketch.record(f64::from(value * row), 1.5));
-                    sketch
-                })
+                    (0..row % 50).for_each(|value| sketch.record((value * row) as f64, 1.5));
+                    put_sketch(&mut spelled, &sketch);
+                }
+                spelled
             })
             .collect();
         let mut writer = FrameWriter::new(7, 10_000);
-        writer.sketches(What::Sample, sketches.iter().enumerate().map(|(id, sketch)| (id as u64, sketch.as_ref())));
-        let parts = writer.finish();
-        let read: Vec<_> = parts.iter().flat_map(|part| columns(part, 7).unwrap()).flat_map(|column| column.sketches().unwrap()).collect();
+        writer.sketches(What::Sample, (0..).zip(&sketches), |out, spelled| out.extend_from_slice(spelled));
+        let (parts, mut unpacker, mut read) = (writer.finish(), Unpacker::default(), Vec::new());
+        for column in parts.iter().flat_map(|part| columns(part, 7).unwrap()) {
+            read.extend(column.sketches(&mut unpacker).unwrap().into_iter().map(<[u8]>::to_vec));
+        }
         assert_eq!(read, sketches);
     }
 

@@ -2,6 +2,7 @@
 //! what is not yet on disk.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::index::Index;
@@ -9,9 +10,10 @@ use super::journal::{Note, read_note};
 use super::names::Names;
 use super::queue::Queue;
 use super::role::{Number, Role};
-use super::shelf::{Known, LIVE, Shelf, Track};
+use super::shelf::{Known, LIVE, Shelf};
 use super::timeline::Timeline;
-use crate::model::{Family, Kind, Labels, Series, Sketches, TimeRange};
+use super::tracks::Track;
+use crate::model::{Family, Kind, Labels, Series, TimeRange};
 
 /// Roles whose series come with windows.
 pub(super) const WINDOWED: [Role; 4] = [Role::Counter, Role::Gauge, Role::Set, Role::Sketch];
@@ -66,7 +68,9 @@ pub(super) struct Scratch {
     /// The serial of the last window each place was in.
     pub(super) mark: Vec<u32>,
     pub(super) value: Vec<f64>,
-    pub(super) sketch: Vec<Option<Arc<Sketches>>>,
+    /// Where in `spelled` the window of each timer is.
+    pub(super) sketch: Vec<Range<usize>>,
+    pub(super) spelled: Vec<u8>,
     pub(super) seen: usize,
     /// Places whose standing must be written, and those whose count and sum must.
     pub(super) standing: Vec<u32>,
@@ -111,11 +115,17 @@ impl Head {
         self.shelf(number.role()?).get(number)
     }
 
+    /// What is in memory of a series.
+    pub(super) fn track(&self, number: Number) -> Option<Track> {
+        let shelf = self.shelf(number.role()?);
+        shelf.find(number).map(|place| shelf.tracks.track(place))
+    }
+
     /// Opens the hour of `at` for windows, when it is a later one.
     pub(super) fn turn_windows(&mut self, at: i64) -> bool {
         let turned = self.windows.turn(at);
         if turned {
-            WINDOWED.into_iter().for_each(|role| self.shelf_mut(role).turn());
+            WINDOWED.into_iter().for_each(|role| self.shelf_mut(role).tracks.turn());
         }
         turned
     }
@@ -123,7 +133,7 @@ impl Head {
     /// The same for recorded samples.
     pub(super) fn turn_recorded(&mut self, at: i64) {
         if self.recorded.turn(at) {
-            self.shelf_mut(Role::Recorded).turn();
+            self.shelf_mut(Role::Recorded).tracks.turn();
         }
     }
 
@@ -132,10 +142,10 @@ impl Head {
         let waits_since = self.queue.iter().map(|pending| pending.at).min().unwrap_or(at);
         let through = at.min(waits_since);
         if self.windows.let_go(through, WARM_MS) {
-            WINDOWED.into_iter().for_each(|role| self.shelf_mut(role).let_go());
+            WINDOWED.into_iter().for_each(|role| self.shelf_mut(role).tracks.let_go());
         }
         if self.recorded.let_go(through, WARM_MS) {
-            self.shelf_mut(Role::Recorded).let_go();
+            self.shelf_mut(Role::Recorded).tracks.let_go();
         }
     }
 
@@ -214,16 +224,8 @@ impl Head {
             self.homeless += 1;
             return u32::MAX;
         };
-        let known = Known {
-            series: Some(series.clone()),
-            labels: Labels::default(),
-            name,
-            created: start,
-            touched: start,
-            left,
-            value: 0.0,
-            track: Track::new(role),
-        };
+        let known =
+            Known { series: Some(series.clone()), labels: Labels::default(), name, created: start, touched: start, left, value: 0.0 };
         self.admit(number, known).unwrap_or(u32::MAX)
     }
 
@@ -251,11 +253,11 @@ impl Head {
         notes
     }
 
-    /// The series as received with this identity, in the role its samples in windows have.
-    pub(super) fn known(&self, kind: Kind, name: &str, tags: &[&str]) -> Option<&Known> {
+    /// The series as received with this identity, in the role its samples in windows have: its shelf and place.
+    pub(super) fn known(&self, kind: Kind, name: &str, tags: &[&str]) -> Option<(&Shelf, usize)> {
         let role = Role::of(kind);
         let place = self.find(role, self.names.get(kind, name)?, tags.iter().copied())?;
-        self.shelf(role).known.get(place)
+        Some((self.shelf(role), place))
     }
 
     /// What a file that knows nothing must be told with the next commit, beside series.
@@ -283,11 +285,7 @@ impl Head {
         dead.sort_unstable();
         dead.truncate(n);
         let dead: HashSet<Number> = dead.into_iter().map(|(_, number)| number).collect();
-        for shelf in &mut self.shelves {
-            let mut kept = shelf.numbers.iter().map(|number| !dead.contains(number));
-            shelf.known.retain(|_| kept.next().unwrap_or(true));
-            shelf.numbers.retain(|number| !dead.contains(number));
-        }
+        self.shelves.iter_mut().for_each(|shelf| shelf.retain(|number| !dead.contains(&number)));
         self.index.forget(&dead);
         let used =
             self.shelves.iter().filter(|shelf| shelf.role != Role::Recorded).flat_map(|shelf| shelf.known.iter().map(|known| known.name));
@@ -306,7 +304,7 @@ impl Scratch {
         if self.mark.len() < len {
             self.mark.resize(len, 0);
             match role {
-                Role::Sketch => self.sketch.resize(len, None),
+                Role::Sketch => self.sketch.resize(len, 0..0),
                 _ => self.value.resize(len, 0.0),
             }
         }

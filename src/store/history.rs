@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::bytes::{Reader, put_float, put_varint};
 use super::sketch::{put_sketch, read_sketch};
+use super::strand::{Closed, Pile, Strand};
 use crate::model::ExpHist;
 
 /// `n` windows in which nothing came.
@@ -35,100 +36,115 @@ pub(super) enum Point {
 pub(super) struct Entry<'a> {
     /// What the series stands at after this window; given where the hour begins or the series began anew.
     pub(super) standing: Option<&'a ExpHist>,
-    /// What the window received.
-    pub(super) window: Option<&'a ExpHist>,
+    /// What the window received, spelled as a sketch; empty for nothing.
+    pub(super) window: &'a [u8],
     /// Running count and sum, where adding the window up does not give them to the last bit.
     pub(super) exact: Option<(f64, f64)>,
 }
 
-/// Sketches by slot.
+/// Sketches by slot, on the way.
 #[derive(Clone, Debug, Default)]
 pub(super) struct History {
-    bytes: Vec<u8>,
+    strand: Strand,
     next: u16,
     idle: u16,
 }
 
 impl History {
     /// Adds a slot; slots ascend, an older one is refused.
-    pub(super) fn push(&mut self, slot: u16, entry: Entry<'_>) -> bool {
-        if !self.reach(slot) {
+    pub(super) fn push(&mut self, pile: &mut Pile, slot: u16, entry: Entry<'_>) -> bool {
+        if !self.reach(pile, slot) {
             return false;
         }
         self.next += 1;
         if let Some(standing) = entry.standing {
-            self.flush();
-            self.bytes.push(STANDING);
-            put_sketch(&mut self.bytes, standing);
+            let mut spelled = vec![STANDING];
+            put_sketch(&mut spelled, standing);
+            self.put(pile, &spelled);
         }
         if let Some((count, sum)) = entry.exact {
-            self.flush();
-            self.bytes.push(EXACT);
-            put_float(&mut self.bytes, count);
-            put_float(&mut self.bytes, sum);
+            let mut spelled = vec![EXACT];
+            put_float(&mut spelled, count);
+            put_float(&mut spelled, sum);
+            self.put(pile, &spelled);
         }
-        match entry.window {
-            None => self.idle += 1,
-            Some(window) => {
-                self.flush();
-                self.bytes.push(WINDOW);
-                put_sketch(&mut self.bytes, window);
-            }
+        if entry.window.is_empty() {
+            self.idle += 1;
+        } else {
+            self.put(pile, &[WINDOW]);
+            self.strand.extend(pile, entry.window);
         }
         true
     }
 
     /// Marks the end of the series in a slot.
-    pub(super) fn end(&mut self, slot: u16) -> bool {
-        if !self.reach(slot) {
+    pub(super) fn end(&mut self, pile: &mut Pile, slot: u16) -> bool {
+        if !self.reach(pile, slot) {
             return false;
         }
         self.next += 1;
-        self.flush();
-        self.bytes.push(STALE);
+        self.put(pile, &[STALE]);
         true
     }
 
-    fn reach(&mut self, slot: u16) -> bool {
+    fn reach(&mut self, pile: &mut Pile, slot: u16) -> bool {
         if slot < self.next {
             return false;
         }
         if slot > self.next {
-            self.flush();
-            self.bytes.push(GAP);
-            put_varint(&mut self.bytes, u64::from(slot - self.next));
+            self.put(pile, &[GAP]);
+            self.strand.put_varint(pile, u64::from(slot - self.next));
             self.next = slot;
         }
         true
     }
 
-    fn flush(&mut self) {
+    /// Adds bytes behind the idle windows before them.
+    fn put(&mut self, pile: &mut Pile, bytes: &[u8]) {
         if self.idle > 0 {
-            self.bytes.push(IDLE);
-            put_varint(&mut self.bytes, u64::from(self.idle));
+            self.strand.push(pile, IDLE);
+            self.strand.put_varint(pile, u64::from(self.idle));
             self.idle = 0;
         }
+        self.strand.extend(pile, bytes);
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.next == 0
     }
 
-    /// Gives back what was reserved for growth.
-    pub(super) fn settle(&mut self) {
-        self.bytes.shrink_to_fit();
+    /// What was added so far, for [`each`].
+    pub(super) fn read(&self, pile: &Pile) -> Vec<u8> {
+        let mut bytes = self.strand.read(pile);
+        if self.idle > 0 {
+            bytes.push(IDLE);
+            put_varint(&mut bytes, u64::from(self.idle));
+        }
+        bytes
     }
 
-    /// Calls `see` with every slot.
-    pub(super) fn each(&self, mut see: impl FnMut(usize, Point)) {
-        let mut cursor = Cursor::default();
-        let mut from = Reader(&self.bytes);
-        while !from.is_empty() {
-            if cursor.next(&mut from, &mut see).is_none() {
-                return;
-            }
+    /// Ends the hour and begins the next.
+    pub(super) fn close(&mut self, pile: &mut Pile) -> Closed {
+        self.put(pile, &[]);
+        let closed = self.strand.close(pile);
+        *self = History::default();
+        closed
+    }
+
+    /// Gives back what it has on the pile.
+    pub(super) fn release(&self, pile: &mut Pile) {
+        self.strand.release(pile);
+    }
+}
+
+/// Calls `see` with every slot of an hour.
+pub(super) fn each(bytes: &[u8], mut see: impl FnMut(usize, Point)) {
+    let mut cursor = Cursor::default();
+    let mut from = Reader(bytes);
+    while !from.is_empty() {
+        if cursor.next(&mut from, &mut see).is_none() {
+            return;
         }
-        cursor.idle(u64::from(self.idle), &mut see);
     }
 }
 
@@ -144,7 +160,11 @@ struct Cursor {
 impl Cursor {
     fn next(&mut self, from: &mut Reader<'_>, see: &mut impl FnMut(usize, Point)) -> Option<()> {
         match from.byte()? {
-            IDLE => self.idle(from.varint()?, see),
+            IDLE => {
+                for _ in 0..from.varint()? {
+                    self.emit(None, see);
+                }
+            }
             GAP => self.slot += from.size()?,
             STALE => {
                 see(self.slot, Point::Stale);
@@ -158,12 +178,6 @@ impl Cursor {
             _ => self.standing = Some(read_sketch(from)?),
         }
         Some(())
-    }
-
-    fn idle(&mut self, times: u64, see: &mut impl FnMut(usize, Point)) {
-        for _ in 0..times {
-            self.emit(None, see);
-        }
     }
 
     fn emit(&mut self, window: Option<Arc<ExpHist>>, see: &mut impl FnMut(usize, Point)) {
@@ -194,17 +208,28 @@ mod tests {
     #[test]
     fn windows_add_up_from_the_standing() {
         let (standing, first, second) = (sketch(&[1.0, 2.0, 3.0]), sketch(&[2.0, 3.0]), sketch(&[4.0]));
-        let mut history = History::default();
-        assert!(history.push(1, Entry { standing: Some(&standing), window: Some(&first), exact: None }));
-        assert!(history.push(2, Entry::default()));
-        assert!(history.push(3, Entry { window: Some(&second), exact: Some((4.5, 10.5)), ..Entry::default() }));
-        assert!(history.end(4));
-        assert!(!history.push(4, Entry::default()));
+        let spelled = |sketch: &ExpHist| {
+            let mut spelled = Vec::new();
+            put_sketch(&mut spelled, sketch);
+            spelled
+        };
+        let (mut history, mut pile) = (History::default(), Pile::default());
+        assert!(history.push(&mut pile, 1, Entry { standing: Some(&standing), window: &spelled(&first), exact: None }));
+        assert!(history.push(&mut pile, 2, Entry::default()));
+        assert!(history.push(&mut pile, 3, Entry { window: &spelled(&second), exact: Some((4.5, 10.5)), ..Entry::default() }));
+        assert!(history.end(&mut pile, 4));
+        assert!(!history.push(&mut pile, 4, Entry::default()));
+        assert!(history.push(&mut pile, 5, Entry::default()));
+        let open = history.read(&pile);
+        assert_eq!(open, history.close(&mut pile).read(&pile));
         let mut seen = Vec::new();
-        history.each(|slot, point| match point {
+        each(&open, |slot, point| match point {
             Point::Sample { window, ever } => seen.push((slot, window.map(|window| window.count), ever.count, ever.sum)),
             Point::Stale => seen.push((slot, None, 0.0, 0.0)),
         });
-        assert_eq!(seen, [(1, Some(2.0), 3.0, 6.0), (2, None, 3.0, 6.0), (3, Some(1.0), 4.5, 10.5), (4, None, 0.0, 0.0)]);
+        assert_eq!(
+            seen,
+            [(1, Some(2.0), 3.0, 6.0), (2, None, 3.0, 6.0), (3, Some(1.0), 4.5, 10.5), (4, None, 0.0, 0.0), (5, None, 4.5, 10.5)]
+        );
     }
 }

@@ -19,6 +19,7 @@ mod journal;
 mod names;
 mod pick;
 mod queue;
+mod reading;
 mod recall;
 mod record;
 mod replay;
@@ -27,11 +28,13 @@ mod role;
 mod select;
 mod shelf;
 mod sketch;
+mod strand;
 mod tables;
 mod take;
 #[cfg(test)]
 mod tests;
 mod timeline;
+mod tracks;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -48,10 +51,11 @@ pub use journal::Note;
 pub use writer::{Committed, Writer};
 
 use at_work::AtWork;
+use disk::Disk;
 use head::{Head, WINDOWED};
 use history::Point;
 use retention::Retention;
-use shelf::{Known, Track};
+use shelf::Shelf;
 use take::Taken;
 
 use crate::model::{Kind, Recent, Recorded, TimeRange, Window};
@@ -62,13 +66,8 @@ use crate::telemetry::{STORE_ERRORS, WINDOWS_STORE_FAILED};
 pub struct Store(Arc<Shared>);
 
 struct Shared {
-    path: PathBuf,
-    /// What a panic at work on the file leaves behind; `None` without a file.
-    mark: Option<Arc<Path>>,
+    disk: Disk,
     set_aside: Option<PathBuf>,
-    /// Held for as long as anyone uses the store; `None` without a file.
-    _lock: Option<Lock>,
-    opener: disk::Opener,
     /// `None` while the disk is sick.
     database: RwLock<Option<Arc<Database>>>,
     head: RwLock<Head>,
@@ -77,12 +76,6 @@ struct Shared {
     interval: i64,
     percentiles: Vec<f64>,
     persist_totals: bool,
-}
-
-impl Shared {
-    fn bytes(&self) -> u64 {
-        disk::allocated(&self.path)
-    }
 }
 
 /// A series that was live at the last window.
@@ -116,77 +109,42 @@ pub struct Base {
 pub type AlertRows = Vec<((u64, u64), Vec<u8>)>;
 
 impl Store {
-    /// Takes the data directory's lock, opens or creates the file and reads the last hour back.
+    /// Opens or creates the file in a data directory and reads the last hour back.
     ///
     /// A file that is newer, foreign or damaged is refused and left as it is. One that the last process died
     /// in is set aside: see [`Store::set_aside`].
     pub fn open(
-        dir: &Path,
-        config: &StoreConfig,
-        interval: Duration,
-        percentiles: &[f64],
-        now_ms: i64,
-    ) -> Result<(Store, Writer), StoreError> {
-        Store::open_with(disk::real_opener(), dir, config, interval, percentiles, now_ms)
-    }
-
-    /// As [`Store::open`], with the lock already taken.
-    pub fn open_locked(
         lock: Lock,
-        dir: &Path,
         config: &StoreConfig,
         interval: Duration,
         percentiles: &[f64],
         now_ms: i64,
     ) -> Result<(Store, Writer), StoreError> {
-        Store::opened(Some(lock), dir.join("relay.tsdb"), disk::real_opener(), config, interval, percentiles, now_ms)
-    }
-
-    fn open_with(
-        opener: disk::Opener,
-        dir: &Path,
-        config: &StoreConfig,
-        interval: Duration,
-        percentiles: &[f64],
-        now_ms: i64,
-    ) -> Result<(Store, Writer), StoreError> {
-        let lock = Lock::take(dir)?;
-        Store::opened(Some(lock), dir.join("relay.tsdb"), opener, config, interval, percentiles, now_ms)
+        Store::on(Disk::of(lock), config, interval, percentiles, now_ms)
     }
 
     /// A store without a file: the last hour for rules and queries, gone with the process.
     pub fn in_memory(interval: Duration, percentiles: &[f64], now_ms: i64) -> Result<(Store, Writer), StoreError> {
         let hour = Tier { step: "raw".into(), keep: Duration::from_secs(3_600) };
         let config = StoreConfig { tiers: vec![hour], ..StoreConfig::default() };
-        Store::opened(None, PathBuf::from("(memory)"), disk::memory_opener(), &config, interval, percentiles, now_ms)
+        Store::on(Disk::memory(), &config, interval, percentiles, now_ms)
     }
 
-    fn opened(
-        lock: Option<Lock>,
-        path: PathBuf,
-        opener: disk::Opener,
-        config: &StoreConfig,
-        interval: Duration,
-        percentiles: &[f64],
-        now_ms: i64,
-    ) -> Result<(Store, Writer), StoreError> {
-        let mark = lock.as_ref().map(|_| at_work::mark_of(&path));
-        let set_aside = if lock.is_some() { at_work::set_aside(&path, now_ms)? } else { None };
+    fn on(disk: Disk, config: &StoreConfig, interval: Duration, percentiles: &[f64], now_ms: i64) -> Result<(Store, Writer), StoreError> {
+        let set_aside = at_work::set_aside(&disk, now_ms)?;
         at_work::watch_panics();
-        let _at_work = AtWork::on(&mark);
-        let database = disk::open(&path, &opener, now_ms)?;
+        let _at_work = AtWork::on(&disk.mark);
+        let database = disk.open(now_ms)?;
         let interval = interval.as_millis().max(1) as i64;
-        let replayed = replay::replay(&database, interval).map_err(|error| StoreError::database(&path, error))?;
+        let replayed = replay::replay(&database, interval, &disk.mark).map_err(|error| StoreError::database(&disk.path, error))?;
+        let path = disk.path.display();
         if let Some(first) = replayed.damage.first() {
-            tracing::error!(path = %path.display(), damaged = replayed.damage.len(), first, "the store is damaged; the rest was read");
+            tracing::error!(%path, damaged = replayed.damage.len(), first, "the store is damaged; the rest was read");
         }
-        tracing::info!(path = %path.display(), series = replayed.head.live(), last_window = replayed.head.last_window, "store opened");
+        tracing::info!(%path, series = replayed.head.live(), last_window = replayed.head.last_window, "store opened");
         let shared = Arc::new(Shared {
-            path,
-            mark,
+            disk,
             set_aside,
-            _lock: lock,
-            opener,
             database: RwLock::new(Some(Arc::new(database))),
             head: RwLock::new(replayed.head),
             alerts: Mutex::new(None),
@@ -214,14 +172,15 @@ impl Store {
         let head = self.0.head.read();
         let mut live = Vec::new();
         for role in WINDOWED {
-            for known in head.shelf(role).known.iter().filter(|known| known.is_live()) {
+            let shelf = head.shelf(role);
+            for (place, known) in shelf.known.iter().enumerate().filter(|(_, known)| known.is_live()) {
                 if let (Some(series), Some(name)) = (&known.series, head.names.at(known.name)) {
                     let restored = Restored {
                         name: name.name.to_string(),
                         prom_name: name.prom_name.to_string(),
                         kind: name.kind,
                         tags: series.tags().map(str::to_string).collect(),
-                        base: self.base_of(known, name.kind),
+                        base: self.base_of(shelf, place, name.kind),
                         age: head.age(known),
                     };
                     live.push((known.name, restored));
@@ -235,14 +194,15 @@ impl Store {
     /// What a series that is born or returns goes on from, if the store knows it. Never touches the disk.
     pub fn base(&self, kind: Kind, name: &str, tags: &mut dyn Iterator<Item = &str>) -> Option<Base> {
         let tags: Vec<&str> = tags.collect();
-        self.0.head.read().known(kind, name, &tags).map(|known| self.base_of(known, kind))
+        self.0.head.read().known(kind, name, &tags).map(|(shelf, place)| self.base_of(shelf, place, kind))
     }
 
     /// The recent sketches of a timer, for its summary.
     pub fn recent(&self, kind: Kind, name: &str, tags: &mut dyn Iterator<Item = &str>) -> Option<Recent> {
         let tags: Vec<&str> = tags.collect();
         let head = self.0.head.read();
-        let (track, windows) = (head.known(kind, name, &tags)?.track.clone(), head.windows.clone());
+        let (shelf, place) = head.known(kind, name, &tags)?;
+        let (track, windows) = (shelf.tracks.track(place), head.windows.clone());
         drop(head);
         let mut recent = Recent::default();
         track.points(&windows, |at, point| {
@@ -253,12 +213,13 @@ impl Store {
         Some(recent).filter(|recent| !recent.is_empty())
     }
 
-    fn base_of(&self, known: &Known, kind: Kind) -> Base {
+    fn base_of(&self, shelf: &Shelf, place: usize, kind: Kind) -> Base {
+        let known = &shelf.known[place];
         let mut base = Base { created_ms: known.created, ..Base::default() };
-        match &known.track {
-            Track::Sketches(sketched) if self.0.persist_totals => (base.count, base.sum) = (sketched.ever.count, sketched.ever.sum),
-            Track::Floats { .. } if kind == Kind::Counter && self.0.persist_totals => base.total = known.value,
-            Track::Floats { .. } if kind == Kind::Gauge && known.is_live() => base.gauge = Some(known.value),
+        match (kind, shelf.tracks.ever(place)) {
+            (_, Some(ever)) if self.0.persist_totals => (base.count, base.sum) = (ever.count, ever.sum),
+            (Kind::Counter, None) if self.0.persist_totals => base.total = known.value,
+            (Kind::Gauge, None) if known.is_live() => base.gauge = Some(known.value),
             _ => {}
         }
         base
@@ -338,12 +299,12 @@ impl Store {
     }
 
     fn read<T>(&self, look: impl FnOnce(&redb::ReadTransaction) -> Result<T, redb::Error>) -> Result<T, StoreError> {
-        let failed = |error: redb::Error| StoreError::database(&self.0.path, error);
+        let failed = |error: redb::Error| StoreError::database(&self.0.disk.path, error);
         let Some(database) = self.0.database.read().clone() else {
             let source = std::io::Error::other("the file is not open");
-            return Err(StoreError::Io { path: self.0.path.clone(), source });
+            return Err(StoreError::Io { path: self.0.disk.path.clone(), source });
         };
-        let _at_work = AtWork::on(&self.0.mark);
+        let _at_work = AtWork::on(&self.0.disk.mark);
         database.begin_read().map_err(|error| failed(error.into())).and_then(|read| look(&read).map_err(failed))
     }
 
@@ -360,7 +321,7 @@ impl Store {
 
     /// Disk blocks allocated to the file, in bytes.
     pub fn bytes(&self) -> u64 {
-        self.0.bytes()
+        self.0.disk.bytes()
     }
 }
 

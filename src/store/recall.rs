@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use redb::ReadTransaction;
 
+use super::bytes::Reader;
 use super::disk::{CLOSING_PARTS, FRAMES, STAMPED};
-use super::frame::{Column, What, columns};
+use super::frame::{Column, Unpacker, What, columns};
 use super::history::Point;
 use super::role::{Number, Role};
 use super::shelf::total_after;
+use super::sketch::read_sketch;
 use super::timeline::{PARTITION_MS, partition_of};
 use crate::model::ExpHist;
 
@@ -42,6 +44,7 @@ pub(super) struct Recall<'a> {
     /// Samples that may still be added; reading stops when there is no room.
     room: usize,
     pub(super) full: bool,
+    unpacker: Unpacker,
 }
 
 #[derive(Clone, Debug)]
@@ -72,6 +75,7 @@ impl<'a> Recall<'a> {
             damaged: BTreeSet::new(),
             room,
             full: false,
+            unpacker: Unpacker::default(),
         }
     }
 
@@ -114,24 +118,17 @@ impl<'a> Recall<'a> {
         if end > until || column.what == What::Age || !column.touches(self.wanted)? {
             return Some(());
         }
-        let numbers = column.numbers()?;
+        let numbers: Vec<Number> = column.numbers()?.collect();
+        if column.role == Role::Sketch && matches!(column.what, What::Sample | What::Standing) {
+            return self.sketches(column, &numbers, end);
+        }
         match (column.what, column.role) {
-            (What::Sample, Role::Sketch) => {
-                for (number, window) in numbers.into_iter().zip(column.sketches()?) {
-                    self.sketch(number, window, end);
-                }
-            }
             (What::Sample, _) => {
                 for (number, value) in numbers.into_iter().zip(column.floats()?) {
                     self.float(number, value, end);
                 }
             }
             (What::Stale, _) => numbers.into_iter().for_each(|number| self.stale(number, end)),
-            (What::Standing, Role::Sketch) => {
-                for (number, ever) in numbers.into_iter().zip(column.sketches()?) {
-                    self.tell(number, |told| told.standing = ever.map(|ever| Standing::Ever(Arc::new(ever))));
-                }
-            }
             (what, _) => {
                 for (number, value) in numbers.into_iter().zip(column.floats()?) {
                     self.tell(number, |told| match what {
@@ -142,6 +139,23 @@ impl<'a> Recall<'a> {
                 }
             }
         }
+        Some(())
+    }
+
+    /// Only the sketches of the series asked for are read.
+    fn sketches(&mut self, column: &Column<'_>, numbers: &[Number], end: i64) -> Option<()> {
+        let mut unpacker = std::mem::take(&mut self.unpacker);
+        for (&number, spelled) in numbers.iter().zip(column.sketches(&mut unpacker)?) {
+            if self.wanted.binary_search(&number).is_err() {
+                continue;
+            }
+            let sketch = if spelled.is_empty() { None } else { Some(read_sketch(&mut Reader(spelled))?) };
+            match column.what {
+                What::Sample => self.sketch(number, sketch, end),
+                _ => self.tell(number, |told| told.standing = sketch.map(|ever| Standing::Ever(Arc::new(ever)))),
+            }
+        }
+        self.unpacker = unpacker;
         Some(())
     }
 

@@ -4,7 +4,7 @@ use super::frame::{FrameWriter, What};
 use super::head::Head;
 use super::queue::{OwnTime, Pending};
 use super::role::{Number, Role};
-use super::shelf::{Known, LIVE, Track};
+use super::shelf::{Known, LIVE};
 use crate::model::{Kind, Labels, Recorded, Stamped, Window, labels};
 
 impl Head {
@@ -31,7 +31,7 @@ impl Head {
                 Some(value) => {
                     let returned = shelf.revive(place);
                     shelf.known[place].touched = at;
-                    let taken = shelf.known[place].push(slot, value);
+                    let taken = shelf.push(place, slot, value);
                     values.push((sequence, value));
                     if returned {
                         self.moved.insert(Number::new(Role::Recorded, sequence));
@@ -69,8 +69,7 @@ impl Head {
     /// Puts a recorded series on its shelf and into the index.
     pub(super) fn admit_recorded(&mut self, number: Number, labels: &Labels, created: i64, left: i64) -> Option<usize> {
         let labels = self.index.insert_recorded(number, labels);
-        let track = Track::new(Role::Recorded);
-        let known = Known { series: None, labels, name: 0, created, touched: created, left, value: f64::NAN, track };
+        let known = Known { series: None, labels, name: 0, created, touched: created, left, value: f64::NAN };
         self.shelf_mut(Role::Recorded).add(number, known)
     }
 

@@ -13,8 +13,8 @@ use super::history::Point;
 use super::pick::{AT_ONCE, Pick, View};
 use super::recall::{Line, Recall, Span, stamped};
 use super::role::{Number, Role};
-use super::shelf::Track;
 use super::timeline::Timeline;
+use super::tracks::Track;
 use crate::model::labels::NAME;
 use crate::model::{Labels, Matcher, Recent, Sample, SampleValue, Select, SelectError, Selected, SeriesSlice, TimeRange};
 
@@ -93,7 +93,7 @@ impl Moment {
 
 impl Store {
     pub(super) fn select_within(&self, budget: Budget, matchers: &[Matcher], range: TimeRange) -> Result<Selected, SelectError> {
-        let _at_work = AtWork::on(&self.0.mark);
+        let _at_work = AtWork::on(&self.0.disk.mark);
         // No sample lies outside, and sums of times stay in bounds.
         let range = TimeRange { start: range.start.clamp(0, FAR), end: range.end.clamp(0, FAR) };
         for _ in 0..TRIES {
@@ -162,7 +162,7 @@ impl Store {
     /// What is in memory of some picks; `None` when that is no longer what it was at `moment`.
     pub(super) fn tracks(&self, moment: &Moment, picks: &[Pick]) -> Option<Vec<Track>> {
         let head = self.0.head.read();
-        let track = |pick: &Pick| head.get(pick.number).map_or_else(|| Track::new(Role::Gauge), |known| known.track.clone());
+        let track = |pick: &Pick| head.track(pick.number).unwrap_or_default();
         moment.is_covered_by(&head).then(|| picks.iter().map(track).collect())
     }
 }

@@ -23,21 +23,30 @@ pub(super) fn put_sketch(out: &mut Vec<u8>, sketch: &ExpHist) {
 
 /// Reads what [`put_sketch`] wrote.
 pub(super) fn read_sketch(from: &mut Reader<'_>) -> Option<ExpHist> {
-    let schema = from.byte()? as i8;
-    let [count, sum, min, max, zero] = [from.float()?, from.float()?, from.float()?, from.float()?, from.float()?];
-    let (positive, negative) = (read_side(from)?, read_side(from)?);
-    Some(ExpHist { schema, count, sum, min, max, zero, positive, negative })
+    let mut sketch = ExpHist::default();
+    read_sketch_into(&mut sketch, from).map(|()| sketch)
 }
 
-fn read_side(from: &mut Reader<'_>) -> Option<Vec<(i32, f64)>> {
+/// The same, in place of what is in `sketch`; after `None` that is nonsense.
+pub(super) fn read_sketch_into(sketch: &mut ExpHist, from: &mut Reader<'_>) -> Option<()> {
+    sketch.schema = from.byte()? as i8;
+    for value in [&mut sketch.count, &mut sketch.sum, &mut sketch.min, &mut sketch.max, &mut sketch.zero] {
+        *value = from.float()?;
+    }
+    read_side(&mut sketch.positive, from)?;
+    read_side(&mut sketch.negative, from)
+}
+
+fn read_side(side: &mut Vec<(i32, f64)>, from: &mut Reader<'_>) -> Option<()> {
     let len = from.size().filter(|&len| len <= MAX_BUCKETS)?;
-    let mut side = Vec::with_capacity(len);
+    side.clear();
+    side.reserve_exact(len);
     let mut last = 0i64;
     for _ in 0..len {
         last = last.checked_add(from.signed()?)?;
         side.push((i32::try_from(last).ok()?, from.float()?));
     }
-    Some(side)
+    Some(())
 }
 
 #[cfg(test)]

@@ -8,7 +8,8 @@ use super::head::{Head, WINDOWED};
 use super::journal::{put_check, put_event};
 use super::queue::Pending;
 use super::role::Role;
-use super::shelf::{Known, Shelf, Track, total_after};
+use super::shelf::{Known, Shelf, total_after};
+use super::sketch::put_sketch;
 use crate::model::{Column, ExpHist, Window};
 
 /// What became of a window.
@@ -63,18 +64,20 @@ impl Head {
     }
 
     fn take_column(&mut self, places: &[u32], column: &Column, slot: u16, window: &Window) {
-        let (role, ages) = match column {
-            Column::Counter { age, .. } => (Role::Counter, age),
-            Column::Gauge { age, .. } => (Role::Gauge, age),
-            Column::Set { age, .. } => (Role::Set, age),
-            Column::Timer { age, .. } => (Role::Sketch, age),
+        let role = match column {
+            Column::Counter { .. } => Role::Counter,
+            Column::Gauge { .. } => Role::Gauge,
+            Column::Set { .. } => Role::Set,
+            Column::Timer { .. } => Role::Sketch,
         };
         let (shelf, scratch) = (&mut self.shelves[role as usize], &mut self.scratch[role as usize]);
         scratch.grow(shelf.known.len(), role);
         let serial = self.serial;
-        for (row, &place) in places.iter().enumerate() {
+        for (row, (&place, &age)) in places.iter().zip(column.ages()).enumerate() {
             let place = place as usize;
-            let (Some(&age), true) = (ages.get(row), place < shelf.known.len()) else { continue };
+            if place >= shelf.known.len() {
+                continue;
+            }
             let mark = std::mem::replace(&mut scratch.mark[place], serial);
             scratch.seen += usize::from(mark != serial);
             // Whoever reads the gains must know what they are added to.
@@ -88,26 +91,28 @@ impl Head {
                 Column::Counter { gain, total, .. } => {
                     let odd = total_after(known.value, gain[row]).to_bits() != total[row].to_bits();
                     scratch.value[place] = gain[row];
-                    known.push(slot, total[row]);
+                    shelf.push(place, slot, total[row]);
                     if odd || new {
                         scratch.standing.push(place as u32);
                     }
                 }
                 Column::Gauge { value, .. } | Column::Set { count: value, .. } => {
                     scratch.value[place] = value[row];
-                    known.push(slot, value[row]);
+                    shelf.push(place, slot, value[row]);
                 }
                 Column::Timer { count, sum, window, .. } => {
-                    if let Track::Sketches(sketched) = &mut known.track {
-                        let received = window[row].as_ref().map(|sketches| &sketches.exp);
-                        let (anew, odd) = sketched.push(slot, received, count[row], sum[row]);
-                        if anew || new {
-                            scratch.standing.push(place as u32);
-                        } else if odd {
-                            scratch.exact.push(place as u32);
-                        }
+                    let start = scratch.spelled.len();
+                    let window = window[row].as_ref().map(|sketches| &sketches.exp);
+                    window.into_iter().for_each(|window| put_sketch(&mut scratch.spelled, window));
+                    scratch.sketch[place] = start..scratch.spelled.len();
+                    let Some((sketched, pile)) = shelf.tracks.sketched(place) else { continue };
+                    let received = window.map(|window| (window, &scratch.spelled[start..]));
+                    let (anew, odd) = sketched.push(pile, slot, received, count[row], sum[row]);
+                    if anew || new {
+                        scratch.standing.push(place as u32);
+                    } else if odd {
+                        scratch.exact.push(place as u32);
                     }
-                    scratch.sketch[place] = window[row].clone();
                 }
             }
         }
@@ -188,10 +193,10 @@ impl Head {
             let marks = &scratch.mark;
             let here = || (0..shelf.known.len()).filter(|&place| marks[place] == self.serial);
             if role == Role::Sketch {
-                let sketches = &scratch.sketch;
-                let rows = here().map(|place| (shelf.numbers[place].sequence(), sketches[place].as_ref().map(|sketches| &sketches.exp)));
-                frame.sketches(What::Sample, rows);
-                scratch.sketch.iter_mut().for_each(|sketch| *sketch = None);
+                let spelled = |place: usize| &scratch.spelled[scratch.sketch[place].clone()];
+                let rows = here().map(|place| (shelf.numbers[place].sequence(), spelled(place)));
+                frame.sketches(What::Sample, rows, |out, spelled| out.extend_from_slice(spelled));
+                scratch.spelled.clear();
             } else {
                 let (ids, values): (Vec<u64>, Vec<f64>) =
                     here().map(|place| (shelf.numbers[place].sequence(), scratch.value[place])).unzip();
@@ -204,16 +209,13 @@ impl Head {
 impl Shelf {
     fn write_standings(&self, frame: &mut FrameWriter, standing: &[u32], exact: &[u32]) {
         let id = |place: &u32| self.numbers[*place as usize].sequence();
-        let ever = |place: &u32| match &self.known[*place as usize].track {
-            Track::Sketches(sketched) => &sketched.ever,
-            Track::Floats { .. } => &EMPTY,
-        };
+        let ever = |place: &u32| self.tracks.ever(*place as usize).unwrap_or(&EMPTY);
         let ids: Vec<u64> = standing.iter().map(id).collect();
         if self.role == Role::Counter {
             let totals: Vec<f64> = standing.iter().map(|place| self.known[*place as usize].value).collect();
             return frame.floats(What::Standing, self.role, &ids, &totals);
         }
-        frame.sketches(What::Standing, standing.iter().map(|place| (id(place), Some(ever(place)))));
+        frame.sketches(What::Standing, standing.iter().map(|place| (id(place), ever(place))), put_sketch);
         let ids: Vec<u64> = exact.iter().map(id).collect();
         let (counts, sums): (Vec<f64>, Vec<f64>) = exact.iter().map(ever).map(|ever| (ever.count, ever.sum)).unzip();
         frame.floats(What::Count, self.role, &ids, &counts);

@@ -22,6 +22,11 @@ pub(super) struct Timeline {
 }
 
 impl Timeline {
+    /// One that is told nothing up to `from`.
+    pub(super) fn since(from: i64) -> Timeline {
+        Timeline { from, ..Timeline::default() }
+    }
+
     /// Opens the partition of `at` when it is a later one; true when it did.
     pub(super) fn turn(&mut self, at: i64) -> bool {
         let partition = partition_of(at);

@@ -74,7 +74,7 @@ impl Writer {
     }
 
     fn error(&self, error: impl Into<redb::Error>) -> StoreError {
-        StoreError::database(&self.shared.path, error)
+        StoreError::database(&self.shared.disk.path, error)
     }
 
     /// Makes everything appended so far durable, in one transaction.
@@ -82,7 +82,7 @@ impl Writer {
     /// After an error nothing is lost: what was appended waits, within a bound, and the next call opens the
     /// file anew. A commit that failed may still have happened; then the next call finds it there.
     pub fn commit(&mut self, now_ms: i64) -> Result<Committed, StoreError> {
-        let _at_work = AtWork::on(&self.shared.mark);
+        let _at_work = AtWork::on(&self.shared.disk.mark);
         let done = self.database(now_ms).and_then(|database| self.transact(&database, now_ms));
         if done.is_err() {
             // The handle is dead after any failure; the next turn is the next try.
@@ -95,7 +95,7 @@ impl Writer {
         if let Some(database) = self.shared.database.read().as_ref() {
             return Ok(database.clone());
         }
-        let opened = disk::open(&self.shared.path, &self.shared.opener, now_ms).map_err(|error| match error {
+        let opened = self.shared.disk.open(now_ms).map_err(|error| match error {
             // The directory's lock is ours: it is a query that still reads the file as it was.
             StoreError::InUse { path } => StoreError::Io { path, source: std::io::Error::other("a query still reads the file") },
             error => error,
@@ -111,7 +111,7 @@ impl Writer {
 
     /// The file was deleted or replaced while it was not open: nothing that was saved is known to be in it.
     fn begin_anew(&mut self, database: &Database) -> Result<(), redb::Error> {
-        tracing::warn!(path = %self.shared.path.display(), "the store's file is another one than before; all that is known is written to it");
+        tracing::warn!(path = %self.shared.disk.path.display(), "the store's file is another one than before; all that is known is written to it");
         self.notes_bytes = notes_bytes(database)?;
         self.anew = true;
         self.saved = [0; Role::ALL.len()];
@@ -148,8 +148,10 @@ impl Writer {
             );
         }
         let totals = head.moved.iter().filter_map(|&number| {
-            let known = head.get(number)?;
-            Some((number, known.left, (!known.is_live()).then(|| sealed(number.0, put_total(known)))))
+            let shelf = head.shelf(number.role()?);
+            let place = shelf.find(number)?;
+            let known = &shelf.known[place];
+            Some((number, known.left, (!known.is_live()).then(|| sealed(number.0, put_total(shelf, place)))))
         });
         Batch {
             pending: head.queue.all(),
@@ -228,7 +230,7 @@ impl Writer {
             tables.put_closing(*end, parts)?;
         }
         let notes_from = self.retention.expire(&mut tables, committed.through, now_ms)?;
-        if self.shared.bytes() > self.retention.max_size {
+        if self.shared.disk.bytes() > self.retention.max_size {
             committed.dropped = tables.make_room(self.retention.max_size / 5 * 4, partition_of(committed.through))?;
         }
         tables.forget_notes(notes_from as u64, notes_bytes)
@@ -237,7 +239,7 @@ impl Writer {
     /// Writes what waits and how long each series has been idle, and closes the file.
     pub fn close(mut self, now_ms: i64) -> Result<(), StoreError> {
         self.commit(now_ms)?;
-        let _at_work = AtWork::on(&self.shared.mark);
+        let _at_work = AtWork::on(&self.shared.disk.mark);
         let closing = {
             let head = self.shared.head.read();
             head.closing(head.checkpoint_due)

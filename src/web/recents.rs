@@ -137,18 +137,9 @@ mod tests {
             age: vec![0; series.len()],
         };
         let family = Family { name: "t".into(), prom_name: "t".into(), kind: Kind::Timer, help: None, series: handles.clone() };
-        Window {
-            end: minute * 60_000 + 10_000,
-            length: Duration::from_secs(10),
-            roster: [Arc::new(family)].into(),
-            columns: vec![column],
-            births: handles,
-            gone: gone.iter().map(|series| (*series).clone()).collect(),
-            stamped: Vec::new(),
-            events: Vec::new(),
-            checks: Vec::new(),
-            own: Vec::new(),
-        }
+        let gone = gone.iter().map(|series| (*series).clone()).collect();
+        let all = Window::of(minute * 60_000 + 10_000, Duration::from_secs(10), [(Arc::new(family), column)]);
+        Window { births: handles, gone, ..all }
     }
 
     fn count(recents: &Recents, series: &Series, minute: i64) -> f64 {

@@ -96,19 +96,9 @@ impl WindowBuilder {
     }
 
     pub fn build(self) -> Arc<Window> {
-        let (families, columns): (Vec<_>, Vec<_>) = self.families.into_iter().map(|(family, column)| (Arc::new(family), column)).unzip();
-        Arc::new(Window {
-            end: self.end,
-            length: Duration::from_secs(10),
-            roster: families.into(),
-            columns,
-            births: Vec::new(),
-            gone: Vec::new(),
-            stamped: self.stamped,
-            events: self.events,
-            checks: self.checks,
-            own: Vec::new(),
-        })
+        let families = self.families.into_iter().map(|(family, column)| (Arc::new(family), column));
+        let window = Window::of(self.end, Duration::from_secs(10), families);
+        Arc::new(Window { stamped: self.stamped, events: self.events, checks: self.checks, ..window })
     }
 
     /// The column of the family, with the series added to it.

@@ -83,19 +83,7 @@ fn family(kind: Kind, name: &str, tags: &[Option<String>]) -> Arc<Family> {
 }
 
 fn closed(families: Vec<(Arc<Family>, Column)>) -> Arc<Window> {
-    let (roster, columns): (Vec<_>, Vec<_>) = families.into_iter().unzip();
-    Arc::new(Window {
-        end: 1_000_000_060_000,
-        length: Duration::from_secs(10),
-        roster: roster.into(),
-        columns,
-        births: Vec::new(),
-        gone: Vec::new(),
-        stamped: Vec::new(),
-        events: Vec::new(),
-        checks: Vec::new(),
-        own: Vec::new(),
-    })
+    Arc::new(Window::of(1_000_000_060_000, Duration::from_secs(10), families))
 }
 
 /// Two counters, a gauge and a timer.

@@ -26,19 +26,7 @@ fn timer(counts: &[f64], sums: &[f64]) -> Column {
 }
 
 fn window(families: Vec<(Arc<Family>, Column)>) -> Window {
-    let (roster, columns): (Vec<_>, Vec<_>) = families.into_iter().unzip();
-    Window {
-        end: 1_000_000_010_000,
-        length: Duration::from_secs(10),
-        roster: roster.into(),
-        columns,
-        births: Vec::new(),
-        gone: Vec::new(),
-        stamped: Vec::new(),
-        events: Vec::new(),
-        checks: Vec::new(),
-        own: Vec::new(),
-    }
+    Window::of(1_000_000_010_000, Duration::from_secs(10), families)
 }
 
 fn text(window: &Window) -> ClientText {

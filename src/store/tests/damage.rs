@@ -6,8 +6,7 @@ use super::*;
 fn a_second_relay_is_refused() {
     let dir = TempDir::new().unwrap();
     let (_store, _writer) = open(dir.path());
-    let second = Store::open(dir.path(), &StoreConfig::default(), Duration::from_secs(10), &[], START);
-    let error = second.err().unwrap();
+    let error = try_open(dir.path(), &StoreConfig::default()).err().unwrap();
     assert!(matches!(error, StoreError::InUse { .. }), "{error}");
     assert!(error.to_string().contains("another relay"));
 }
@@ -38,7 +37,7 @@ fn files_that_are_not_ours_are_refused_and_stay_as_they_are() {
         let path = dir.path().join("relay.tsdb");
         make(&path);
         let before = std::fs::read(&path).unwrap();
-        let error = Store::open(dir.path(), &StoreConfig::default(), Duration::from_secs(10), &[], START).err().unwrap();
+        let error = try_open(dir.path(), &StoreConfig::default()).err().unwrap();
         assert_eq!(error.reason(), reason, "{case}: {error}");
         assert!(error.to_string().contains("relay.tsdb"), "{error}");
         if !matches!(case, "other tables" | "newer") {

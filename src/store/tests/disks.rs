@@ -39,8 +39,7 @@ fn a_sick_disk_stops_nothing_and_heals_by_itself() {
         let file = std::fs::File::options().read(true).write(true).create(true).truncate(false).open(path).unwrap();
         Database::builder().create_with_backend(Sick(redb::backends::FileBackend::new(file)?, switch.clone()))
     });
-    let interval = Duration::from_millis(STEP as u64);
-    let (store, mut writer) = Store::open_with(opener, dir.path(), &StoreConfig::default(), interval, &[], START).unwrap();
+    let (store, mut writer) = open_with(opener, dir.path());
     let hits = family(vec![series(0, Kind::Counter, "hits", &[])]);
     let append = |n: i64| store.append(&window(START + n * STEP, vec![(hits.clone(), counter(1.0, n as f64))]));
     append(1);
@@ -109,8 +108,7 @@ fn a_file_that_makes_the_database_panic_is_set_aside_and_kept() {
     let before = std::fs::read(&path).unwrap();
     // A build that unwinds stands for one that aborts: what counts is what the hook leaves behind.
     let opener: Opener = Arc::new(|_| panic!("a page that cannot be"));
-    let interval = Duration::from_millis(STEP as u64);
-    let opened = || Store::open_with(opener.clone(), dir.path(), &StoreConfig::default(), interval, &[], START);
+    let opened = || open_with(opener.clone(), dir.path());
     assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(opened)).is_err());
     let (store, writer) = open(dir.path());
     let aside = dir.path().join(format!("relay.tsdb.damaged-{START}"));

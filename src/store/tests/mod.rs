@@ -44,19 +44,7 @@ pub(super) fn family(series: Vec<Series>) -> Arc<Family> {
 }
 
 pub(super) fn window(end: i64, rows: Vec<(Arc<Family>, Column)>) -> Window {
-    let (roster, columns): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
-    Window {
-        end,
-        length: Duration::from_millis(STEP as u64),
-        roster: roster.into(),
-        columns,
-        births: Vec::new(),
-        gone: Vec::new(),
-        stamped: Vec::new(),
-        events: Vec::new(),
-        checks: Vec::new(),
-        own: Vec::new(),
-    }
+    Window::of(end, Duration::from_millis(STEP as u64), rows)
 }
 
 pub(super) fn counter(gain: f64, total: f64) -> Column {
@@ -82,7 +70,18 @@ pub(super) fn open(dir: &Path) -> (Store, Writer) {
 }
 
 fn open_as(dir: &Path, config: &StoreConfig) -> (Store, Writer) {
-    Store::open(dir, config, Duration::from_millis(STEP as u64), &[0.5, 0.99], START).unwrap()
+    try_open(dir, config).unwrap()
+}
+
+fn try_open(dir: &Path, config: &StoreConfig) -> Result<(Store, Writer), StoreError> {
+    Store::open(Lock::take(dir)?, config, Duration::from_millis(STEP as u64), &[0.5, 0.99], START)
+}
+
+/// As `open`, with another way to open the file.
+fn open_with(opener: Opener, dir: &Path) -> (Store, Writer) {
+    let mut disk = Disk::of(Lock::take(dir).unwrap());
+    disk.opener = opener;
+    Store::on(disk, &StoreConfig::default(), Duration::from_millis(STEP as u64), &[0.5, 0.99], START).unwrap()
 }
 
 fn matchers(text: &[(&str, &str)]) -> Vec<Matcher> {
