@@ -330,7 +330,8 @@ impl Cutter {
             }
             // Only the cutter lets go of a series: one that is gone has had its standing.
             let Birth { series, options } = self.born.remove(&slot).filter(|born| !born.series.is_gone())?;
-            let from = base(&series).unwrap_or_default();
+            // A gauge that left begins at 0 again, whether or not the store knows by now that it has.
+            let from = Base { gauge: 0.0, ..base(&series).unwrap_or_default() };
             self.births.push(series.clone());
             self.stand(series.clone(), &from, self.window);
             if let Some(options) = options {

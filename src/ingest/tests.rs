@@ -397,6 +397,19 @@ fn what_overflowed_is_counted_when_its_series_gets_a_line_of_its_own() {
 }
 
 #[test]
+fn a_gauge_that_returns_before_the_store_knows_that_it_left_begins_at_zero() {
+    let mut bench = Bench::new(1, LimitsConfig::default(), 1);
+    bench.send(0, "g:40|g\nc:40|c");
+    bench.cut();
+    assert_eq!(bench.cut().gone.len(), 2);
+    bench.send(0, "g:+2|g\nc:2|c");
+    // The store's memory is a window behind: to it both are live.
+    let window = bench.cut_from(|_| Some(Base { total: 40.0, gauge: 40.0, ..Base::default() }));
+    assert_eq!(shown(&window, "g|gauge").as_deref(), Some("2"));
+    assert_eq!(shown(&window, "c|counter").as_deref(), Some("2/42"));
+}
+
+#[test]
 fn what_is_remembered_about_dropped_lines_is_bounded() {
     let config: ShapeConfig = serde_yaml::from_str("{ filters: [{ drop: { name: ['noise.*'] } }] }").unwrap();
     let shaping = Shaping::new(&config, |_| Ok(String::new())).unwrap();
