@@ -169,6 +169,7 @@ impl Cutter {
         self.aggregator.window.store(next, Ordering::Release);
         self.aggregator.registry.turn();
         self.collect(next, base);
+        self.notice_births();
         self.born.retain(|_, born| !born.series.is_gone());
         self.apply_deltas();
         let gone = self.expire();
@@ -275,7 +276,10 @@ impl Cutter {
         for Birth { series, options } in self.aggregator.registry.take_births() {
             let slot = series.slot();
             let standing = self.standings.get(slot as usize).and_then(Option::as_ref);
-            if standing.is_some_and(|standing| standing.series.same(&series)) {
+            if let Some(standing) = standing {
+                if !standing.series.same(&series) {
+                    self.take_over(series.clone());
+                }
                 if let Some(options) = options {
                     self.regard(&series, &options);
                 }
@@ -289,6 +293,15 @@ impl Cutter {
         }
     }
 
+    /// Goes on with another handle to the series that stands in its slot.
+    fn take_over(&mut self, series: Series) {
+        let Some(standing) = self.standings.get_mut(series.slot() as usize).and_then(Option::as_mut) else { return };
+        let family = &mut self.families[standing.family as usize].family;
+        Arc::make_mut(family).series[standing.row as usize] = series.clone();
+        standing.series = series;
+        self.roster = None;
+    }
+
     fn name_of(&mut self, series: &Series) -> Arc<str> {
         let (prom_name, clashed) = self.names.of(series.name(), series.kind(), self.options.counter_suffix);
         if clashed {
@@ -300,9 +313,14 @@ impl Cutter {
     /// The standing of a slot that has received something.
     fn standing(&mut self, slot: u32, base: &mut dyn FnMut(&Series) -> Option<Base>) -> Option<&mut Standing> {
         if self.standings.get(slot as usize).is_none_or(Option::is_none) {
+            if self.born.get(&slot).is_some_and(|born| born.series.is_gone()) {
+                // Another handle may have taken its place.
+                self.notice_births();
+            }
             // Only the cutter lets go of a series: one that is gone has had its standing.
             let Birth { series, options } = self.born.remove(&slot).filter(|born| !born.series.is_gone())?;
-            let from = base(&series).unwrap_or_default();
+            // A gauge that left begins at 0 again, whether or not the store knows by now that it has.
+            let from = Base { gauge: 0.0, ..base(&series).unwrap_or_default() };
             self.births.push(series.clone());
             self.stand(series.clone(), &from, self.window);
             if let Some(options) = options {

@@ -18,6 +18,13 @@ pub(super) struct Known {
     pub(super) scale: f64,
 }
 
+impl Known {
+    /// What it takes here as a further spelling; the first lies with its series.
+    pub(super) fn further_bytes(&self) -> i64 {
+        self.other.as_ref().map_or(0, |other| other.cost())
+    }
+}
+
 /// A spelling without a series of its own in windows.
 pub(super) struct Other {
     pub(super) spelling: OtherSpelling,

@@ -12,6 +12,7 @@ mod lane;
 mod names;
 mod registry;
 mod schedule;
+mod spellings;
 mod standing;
 
 pub use aggregator::Aggregator;

@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 
 use super::hits::Hits;
 use super::keys::{Canonical, Fate, Identified, Known, Other, OtherSpelling, Parts, Spelled, hash_spelling};
+use super::spellings::Spellings;
 use super::{LimitsConfig, OnLimit};
 use crate::model::series::{NameStyle, Spelling};
 use crate::model::{Kind, Series};
@@ -108,8 +109,8 @@ pub struct Registry {
     shaping: Arc<Shaping>,
     hits: Hits,
     hasher: RandomState,
-    /// By the bytes on the wire: the first spelling of each series, and a bounded number of others.
-    spelled: DashMap<Known, (), RandomState>,
+    /// The first spelling of each series, and at most `limits.series` others.
+    spelled: Spellings,
     /// Spellings that shaping drops, or that are known by stamped samples only; at most `limits.series`.
     others: DashMap<Other, (), RandomState>,
     /// By name, type and sorted tags.
@@ -117,8 +118,6 @@ pub struct Registry {
     /// Births take turns.
     nursery: Mutex<Nursery>,
     live: AtomicUsize,
-    /// Spellings beyond the first that are remembered; at most `limits.series`.
-    respelled: AtomicUsize,
     /// Bytes that new series may still take; refilled from the size of the process and from what was promised.
     credit: AtomicI64,
     /// Bytes that what is live will take in the end: windows, store and page come to it later.
@@ -170,12 +169,11 @@ impl Registry {
             hits: Hits::new(&shaping),
             shaping,
             hasher: RandomState::default(),
-            spelled: DashMap::with_hasher(RandomState::default()),
+            spelled: Spellings::default(),
             others: DashMap::with_hasher(RandomState::default()),
             canon: DashMap::with_hasher(RandomState::default()),
             nursery: Mutex::default(),
             live: AtomicUsize::new(0),
-            respelled: AtomicUsize::new(0),
             credit: AtomicI64::new(i64::MAX),
             promised: AtomicI64::new(0),
             loose: Default::default(),
@@ -197,9 +195,8 @@ impl Registry {
 
     /// Finds the series of a spelling, or makes it. Only a spelling that is new is shaped.
     pub fn resolve(&self, spelling: &Spelling<'_>) -> Route {
-        if let Some(known) = self.spelled.get(spelling as &dyn Spelled).filter(|known| !known.key().series.is_gone()) {
-            let known = known.key();
-            return Route { resolved: Resolved::Series(known.series.clone()), tolerated: known.tolerated, scale: known.scale };
+        if let Some(route) = self.spelled.find(spelling) {
+            return route;
         }
         if let Some(hit) = self.dropped(spelling) {
             return Route { resolved: Resolved::Dropped(hit.drop_reason()), tolerated: ToleratedSet::default(), scale: 1.0 };
@@ -214,7 +211,10 @@ impl Registry {
         let mut nursery = self.nursery.lock();
         let found = self.canon.get(&key as &dyn Identified).map(|found| found.key().0.clone()).filter(|series| !series.is_gone());
         if let Some(series) = found {
-            let other = Some(Box::new(OtherSpelling::new(spelling)));
+            let (series, other) = match self.spell(&mut nursery, &series, spelling, &shaped) {
+                Some(spelled) => (spelled, None),
+                None => (series, Some(Box::new(OtherSpelling::new(spelling)))),
+            };
             self.remember(Known { series: series.clone(), other, tolerated, scale: shaped.scale });
             if shaped.options.is_some() {
                 nursery.born.push(Birth { series: series.clone(), options: shaped.options.clone() });
@@ -224,8 +224,7 @@ impl Registry {
         match self.refusal(&nursery, &key) {
             None => match self.bear(&mut nursery, *spelling, &shaped, true) {
                 Some(series) => {
-                    self.spelled.remove(spelling as &dyn Spelled);
-                    self.spelled.insert(Known { series: series.clone(), other: None, tolerated, scale: shaped.scale }, ());
+                    self.remember(Known { series: series.clone(), other: None, tolerated, scale: shaped.scale });
                     route(Resolved::Series(series))
                 }
                 None => route(Resolved::Shed(Limit::KeyBytes)),
@@ -236,9 +235,8 @@ impl Registry {
 
     /// A handle that names the series without giving it a place in windows: the live one, or a loose one.
     pub fn detached(&self, spelling: &Spelling<'_>) -> Route {
-        if let Some(known) = self.spelled.get(spelling as &dyn Spelled) {
-            let known = known.key();
-            return Route { resolved: Resolved::Series(known.series.clone()), tolerated: known.tolerated, scale: known.scale };
+        if let Some(route) = self.spelled.find(spelling) {
+            return route;
         }
         if let Some(other) = self.others.get(spelling as &dyn Spelled) {
             let resolved = match &other.key().fate {
@@ -325,18 +323,28 @@ impl Registry {
         if live.is_some() || self.refusal(&nursery, &key).is_some() {
             return live;
         }
-        let spelling = Spelling { name: name.as_bytes(), tags: joined.as_bytes(), kind, style: self.own_style() };
-        let shaped = as_it_is(name, tags);
-        let series = self.bear(&mut nursery, spelling, &shaped, true)?;
-        if self.shaping.is_identity() {
-            self.spelled.insert(Known { series: series.clone(), other: None, tolerated: ToleratedSet::default(), scale: 1.0 }, ());
-        }
-        Some(series)
+        let spelling = Spelling { name: name.as_bytes(), tags: joined.as_bytes(), kind, style: NameStyle::Canonical };
+        self.bear(&mut nursery, spelling, &as_it_is(name, tags), true)
     }
 
-    /// The style of a spelling that the registry makes: where names are shaped, no line means that name by it.
-    fn own_style(&self) -> NameStyle {
-        if self.shaping.is_identity() { NameStyle::Plain } else { NameStyle::Canonical }
+    /// Gives a series that was not born of a line, such as a restored one, the spelling of its first line: by another
+    /// handle, with the same slot. `None`: it has a spelling, or cannot have this one, or has just left.
+    fn spell(&self, nursery: &mut Nursery, series: &Series, spelling: &Spelling<'_>, shaped: &Shaped<'_>) -> Option<Series> {
+        if series.spelling().style != NameStyle::Canonical {
+            return None;
+        }
+        let spelled = Series::new(series.slot(), *spelling, &shaped.name, &shaped.tags)?;
+        // Lanes that hold the old handle ask again, and the cutter, which may be about to, does not let it go.
+        if !series.close() {
+            return None;
+        }
+        let more = cost_of_series(&spelled) - cost_of_series(series);
+        self.credit.fetch_sub(more, Ordering::Relaxed);
+        self.promised.fetch_add(more, Ordering::Relaxed);
+        nursery.born.push(Birth { series: spelled.clone(), options: None });
+        self.canon.remove(series as &dyn Identified);
+        self.canon.insert(Canonical(spelled.clone()), ());
+        Some(spelled)
     }
 
     /// Series born since the last call, in order of their birth, and some that have options anew.
@@ -347,8 +355,8 @@ impl Registry {
     /// Forgets a series whose gate is closed, and frees its slot.
     pub fn forget(&self, series: &Series) {
         let mut nursery = self.nursery.lock();
-        self.spelled.remove_if(&series.spelling() as &dyn Spelled, |known, ()| known.series.slot() == series.slot());
-        self.canon.remove_if(series as &dyn Identified, |found, ()| found.0.slot() == series.slot());
+        let further = self.spelled.forget_first_of(series);
+        self.canon.remove_if(series as &dyn Identified, |found, ()| found.0.same(series));
         let key = (series.kind(), Box::from(series.name()));
         if let Some(count) = nursery.names.get_mut(&key) {
             count.series = count.series.saturating_sub(1);
@@ -358,7 +366,7 @@ impl Registry {
                 self.promised.fetch_sub(cost_of_name(series.name()), Ordering::Relaxed);
             }
         }
-        self.promised.fetch_sub(cost_of_series(series), Ordering::Relaxed);
+        self.promised.fetch_sub(cost_of_series(series) + further, Ordering::Relaxed);
         nursery.free.push(series.slot());
         nursery.live[series.kind() as usize] -= 1;
         self.live.fetch_sub(1, Ordering::Relaxed);
@@ -366,16 +374,7 @@ impl Registry {
 
     /// Forgets every further spelling of series that have left.
     pub fn forget_spellings_of_the_gone(&self) {
-        if self.respelled.load(Ordering::Relaxed) > 0 {
-            self.spelled.retain(|known, ()| {
-                let keep = known.other.is_none() || !known.series.is_gone();
-                if let (false, Some(other)) = (keep, &known.other) {
-                    self.respelled.fetch_sub(1, Ordering::Relaxed);
-                    self.promised.fetch_sub(other.cost(), Ordering::Relaxed);
-                }
-                keep
-            });
-        }
+        self.promised.fetch_sub(self.spelled.forget_further_of_the_gone(), Ordering::Relaxed);
     }
 
     /// Live series of each kind, in the order of [`Kind::ALL`].
@@ -430,7 +429,7 @@ impl Registry {
             }
             _ => return Resolved::Shed(limit),
         }
-        let own = Spelling { name: name.as_bytes(), tags: b"overflow:true", kind: spelling.kind, style: self.own_style() };
+        let own = Spelling { name: name.as_bytes(), tags: b"overflow:true", kind: spelling.kind, style: NameStyle::Canonical };
         let found = self
             .canon
             .get(&Parts { name, tags: &["overflow:true"], kind: spelling.kind } as &dyn Identified)
@@ -498,15 +497,13 @@ impl Registry {
         }
     }
 
+    /// Notes what a spelling names. The first of a series always, others within bounds. Needs the nursery.
     fn remember(&self, known: Known) {
-        if self.respelled.load(Ordering::Relaxed) < self.limits.series && self.credit.load(Ordering::Relaxed) > 0 {
-            if self.spelled.remove(&known as &dyn Spelled).is_none() {
-                let cost = known.other.as_ref().map_or(0, |other| other.cost());
-                self.credit.fetch_sub(cost, Ordering::Relaxed);
-                self.promised.fetch_add(cost, Ordering::Relaxed);
-                self.respelled.fetch_add(1, Ordering::Relaxed);
-            }
-            self.spelled.insert(known, ());
+        let room = self.spelled.further() < self.limits.series && self.credit.load(Ordering::Relaxed) > 0;
+        if known.other.is_none() || room {
+            let more = self.spelled.put(known);
+            self.credit.fetch_sub(more, Ordering::Relaxed);
+            self.promised.fetch_add(more, Ordering::Relaxed);
         }
     }
 }
@@ -519,3 +516,6 @@ fn as_it_is<'a>(name: &'a str, tags: Vec<Cow<'a, str>>) -> Shaped<'a> {
 fn bounded(bytes: u64) -> i64 {
     i64::try_from(bytes).unwrap_or(i64::MAX / 4)
 }
+
+#[cfg(test)]
+mod tests;

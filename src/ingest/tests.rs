@@ -354,6 +354,62 @@ fn a_restored_series_is_met_by_its_lines_and_by_no_other_name() {
 }
 
 #[test]
+fn a_restored_series_goes_on_by_its_first_line_and_leaves_like_any_other() {
+    let mut bench = shaped_by("{ namespace: ns }", "", 2);
+    let restored = |name: &str, age| {
+        let base = Base { total: 40.0, ..Base::default() };
+        Restored { kind: Kind::Counter, name: name.into(), tags: vec!["a:1".into()], base, age }
+    };
+    bench.cutter.restore([restored("ns.met", 1), restored("ns.idle", 1)]);
+    bench.send(0, "met:2|c|#a:1");
+    assert_eq!(shown(&bench.cut(), "ns.met|counter|#a:1").as_deref(), Some("2/42"));
+    let window = bench.cut();
+    assert_eq!(format!("{:?}", window.gone), "[ns.idle|counter|#a:1]");
+    let window = bench.cut();
+    assert_eq!(format!("{:?}", window.gone), "[ns.met|counter|#a:1]");
+    assert!(bench.aggregator.registry.is_empty() && rows(&window).is_empty());
+    bench.send(0, "met:1|c|#a:1");
+    assert_eq!(rows(&bench.cut()), [("ns.met|counter|#a:1".to_string(), "1/1".to_string())]);
+}
+
+#[test]
+fn a_restored_series_whose_first_line_is_not_recorded_leaves_all_the_same() {
+    let mut bench = shaped_by("{ namespace: ns }", "", 2);
+    let tags = vec!["a:1".into()];
+    bench.cutter.restore([Restored { kind: Kind::Counter, name: "ns.c".into(), tags, base: Base::default(), age: 0 }]);
+    let spelling = crate::model::series::Spelling { name: b"c", tags: b"a:1", kind: Kind::Counter, style: Default::default() };
+    bench.aggregator.registry.resolve(&spelling);
+    for _ in 0..3 {
+        assert_eq!(rows(&bench.cut()).len(), bench.aggregator.registry.len());
+    }
+    assert!(bench.aggregator.registry.is_empty());
+}
+
+#[test]
+fn what_overflowed_is_counted_when_its_series_gets_a_line_of_its_own() {
+    let limits = LimitsConfig { series_per_metric: 1, ..LimitsConfig::default() };
+    let mut bench = Bench::new(2, limits, 0);
+    bench.send(0, "a:1|c|#n:1\na:2|c|#n:2");
+    bench.send(1, "a:4|c|#overflow:true");
+    bench.send(0, "a:8|c|#n:3");
+    let expected = [("a|counter|#n:1", "1/1"), ("a|counter|#overflow:true", "14/14")];
+    assert_eq!(rows(&bench.cut()), expected.map(|(series, shown)| (series.to_string(), shown.to_string())));
+}
+
+#[test]
+fn a_gauge_that_returns_before_the_store_knows_that_it_left_begins_at_zero() {
+    let mut bench = Bench::new(1, LimitsConfig::default(), 1);
+    bench.send(0, "g:40|g\nc:40|c");
+    bench.cut();
+    assert_eq!(bench.cut().gone.len(), 2);
+    bench.send(0, "g:+2|g\nc:2|c");
+    // The store's memory is a window behind: to it both are live.
+    let window = bench.cut_from(|_| Some(Base { total: 40.0, gauge: 40.0, ..Base::default() }));
+    assert_eq!(shown(&window, "g|gauge").as_deref(), Some("2"));
+    assert_eq!(shown(&window, "c|counter").as_deref(), Some("2/42"));
+}
+
+#[test]
 fn what_is_remembered_about_dropped_lines_is_bounded() {
     let config: ShapeConfig = serde_yaml::from_str("{ filters: [{ drop: { name: ['noise.*'] } }] }").unwrap();
     let shaping = Shaping::new(&config, |_| Ok(String::new())).unwrap();

@@ -4,6 +4,7 @@ pub mod alert;
 pub mod check;
 pub mod ddsketch;
 pub mod event;
+mod gate;
 pub mod kind;
 pub mod labels;
 mod nearest;

@@ -2,14 +2,11 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use triomphe::ThinArc;
 
 use super::Kind;
-
-/// Written into a gate when the series has left: whoever holds the handle must resolve it again.
-pub const GONE: u32 = u32::MAX;
+use super::gate::Gate;
 
 /// How tags were written into the name (`protocol.md` 5.8). Part of a spelling: the same bytes mean
 /// different series under different styles.
@@ -55,8 +52,7 @@ struct Head {
     name: (u16, u16),
     /// Where the table of `(offset, length)` pairs of the sorted tags begins.
     table: u32,
-    /// The last window a lane met the series in, or [`GONE`].
-    gate: AtomicU32,
+    gate: Gate,
 }
 
 /// A handle to a series. Cloning costs one atomic increment.
@@ -105,7 +101,7 @@ impl Series {
             wire_tags: spelling.tags.len() as u16,
             name,
             table,
-            gate: AtomicU32::new(0),
+            gate: Gate::new(),
         };
         Some(Series(ThinArc::from_header_and_slice(head, &bytes)))
     }
@@ -169,22 +165,27 @@ impl Series {
 
     /// Notes that a lane met the series in `window`. False when it has left and must be resolved again.
     pub fn meet(&self, window: u32) -> bool {
-        self.head().gate.fetch_max(window, Ordering::AcqRel) != GONE
+        self.head().gate.meet(window)
     }
 
-    /// The last window a lane met it in.
+    /// The last window a lane met it in; [`u32::MAX`] when it has left.
     pub fn last_met(&self) -> u32 {
-        self.head().gate.load(Ordering::Acquire)
+        self.head().gate.last_met()
     }
 
-    /// Closes the gate unless a lane met the series after `seen`. True when it is closed now.
+    /// Closes the gate unless a lane met the series after `seen`. True when this call closed it.
     pub fn leave(&self, seen: u32) -> bool {
-        self.head().gate.compare_exchange(seen, GONE, Ordering::AcqRel, Ordering::Acquire).is_ok()
+        self.head().gate.leave(seen)
+    }
+
+    /// Closes the gate whoever met the series: another handle takes its place. True when this call closed it.
+    pub fn close(&self) -> bool {
+        self.head().gate.close()
     }
 
     /// Whether the gate is closed.
     pub fn is_gone(&self) -> bool {
-        self.last_met() == GONE
+        self.head().gate.is_closed()
     }
 }
 

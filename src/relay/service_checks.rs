@@ -1,6 +1,7 @@
 //! The last status of every service check that clients report, by name, host and tags, until it expires.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use crate::model::{Check, Labels, Recorded, Window, labels};
@@ -13,7 +14,7 @@ const LABEL_BYTES_MAX: usize = 4_096;
 
 /// Owned by the cut thread.
 pub(super) struct ServiceChecks {
-    /// Status, and the end of the window it was last reported in.
+    /// Status, and when it was last reported: the end of the window, or the arrival if it was before a restart.
     kept: HashMap<Labels, (u8, i64)>,
     /// Milliseconds; 0 keeps them for good.
     expire: i64,
@@ -22,6 +23,28 @@ pub(super) struct ServiceChecks {
 impl ServiceChecks {
     pub(super) fn new(expire: Duration) -> ServiceChecks {
         ServiceChecks { kept: HashMap::new(), expire: i64::try_from(expire.as_millis()).unwrap_or(i64::MAX) }
+    }
+
+    /// Since when a report still stands at `now`, unix milliseconds.
+    pub(super) fn since(&self, now: i64) -> i64 {
+        if self.expire == 0 { i64::MIN } else { now.saturating_sub(self.expire) }
+    }
+
+    /// Learns what was reported at `at` (unix milliseconds) before a restart. Reports come with the newest first; breaks
+    /// when no more can be kept.
+    pub(super) fn restore(&mut self, at: i64, check: &Check) -> ControlFlow<()> {
+        if self.kept.len() >= KEPT_MAX {
+            return ControlFlow::Break(());
+        }
+        if let Some(labels) = labels_of(check) {
+            self.kept.entry(labels).or_insert((check.status as u8, at));
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Every status that stands.
+    pub(super) fn standing(&self) -> Vec<Recorded> {
+        self.kept.iter().map(|(labels, (status, _))| Recorded { labels: labels.clone(), value: Some(f64::from(*status)) }).collect()
     }
 
     /// Learns what the window reports, and has it show every status that stands.
@@ -36,7 +59,7 @@ impl ServiceChecks {
             }
         }
         SERVICE_CHECKS_UNKEPT.counter(&[]).increment(unkept);
-        let oldest = if self.expire == 0 { i64::MIN } else { window.end.saturating_sub(self.expire) };
+        let oldest = self.since(window.end);
         self.kept.retain(|labels, (status, last)| {
             let stands = *last > oldest;
             window.own.push(Recorded { labels: labels.clone(), value: stands.then_some(f64::from(*status)) });
@@ -89,6 +112,23 @@ mod tests {
         assert_eq!(shown(window(5_000, &[])), [(name.clone(), Some(2.0))]);
         assert_eq!(shown(window(6_000, &[])), [(name, None)]);
         assert_eq!(shown(window(7_000, &[])), []);
+    }
+
+    #[test]
+    fn what_was_reported_before_a_restart_stands_as_long_as_it_would_have() {
+        let mut checks = ServiceChecks::new(Duration::from_secs(5));
+        assert_eq!(checks.since(7_000), 2_000);
+        for (at, status) in [(4_000, CheckStatus::Critical), (3_000, CheckStatus::Ok)] {
+            assert!(checks.restore(at, &window(at, &[("db", status)]).checks[0].1).is_continue());
+        }
+        let stood: Vec<Option<f64>> = checks.standing().iter().map(|own| own.value).collect();
+        assert_eq!(stood, [Some(2.0)]);
+        let mut shown = |mut window: Window| {
+            checks.show(&mut window);
+            window.own.iter().map(|own| own.value).collect::<Vec<_>>()
+        };
+        assert_eq!(shown(window(8_000, &[])), [Some(2.0)]);
+        assert_eq!(shown(window(9_000, &[])), [None]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! read before the store is open.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -31,7 +32,7 @@ use crate::model::{Kind, Labels, Matcher, Select, SelectError, Selected, TimeRan
 use crate::notify::{self, NotifyHandle};
 use crate::shape::Shaping;
 use crate::sink::{self, SinkContext, SinkHandle, SinkType};
-use crate::store::{self, Lock, Store, StoreError, Writer};
+use crate::store::{self, Lock, Note, Store, StoreError, Writer};
 use crate::telemetry::{self, Telemetry};
 use crate::web::{self, App, Health, HttpConfig, Page, State, TimerUnit};
 
@@ -170,6 +171,7 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
         stop: stop_cutting.clone(),
         cuts: cuts.clone(),
     };
+    restore_checks(&mut cutting.checks, &store, &clock);
     show_what_stood(&mut cutting, &page, &store, &clock);
     late.open(store.clone());
     let (file, bytes) = (store.clone(), telemetry::STORE_BYTES.gauge(&[]));
@@ -282,10 +284,22 @@ fn base_of(store: &Store) -> BaseOf {
     Box::new(move |series| store.base(series.kind(), series.name(), &mut series.tags()).map(base))
 }
 
+/// Puts back the statuses of service checks that were reported to earlier processes and still stand.
+fn restore_checks(checks: &mut ServiceChecks, store: &Store, clock: &Clock) {
+    let range = TimeRange { start: checks.since(clock.now_ms()), end: i64::MAX };
+    let recalled = store.recall_notes(range, &mut |at, note| match note {
+        Note::Check(check) => checks.restore(at, &check),
+        Note::Event(_) => ControlFlow::Continue(()),
+    });
+    if let Err(error) = recalled {
+        tracing::error!(%error, "the service checks of the last process cannot be read; each is unknown until its next report");
+    }
+}
+
 /// Shows what was live at the stop, with its last values, until the first window is cut.
 fn show_what_stood(cutting: &mut Cutting, page: &Page, store: &Store, clock: &Clock) {
     let at = store.last_window().unwrap_or(clock.now_ms());
-    let window = cutting.cutter.standing_window(at, Vec::new());
+    let window = cutting.cutter.standing_window(at, cutting.checks.standing());
     for series in window.families().filter(|(family, _)| family.kind.is_sketch()).flat_map(|(family, _)| &family.series) {
         if let Some(recent) = store.recent(series.kind(), series.name(), &mut series.tags()) {
             page.warm(series.kind(), series.name(), series.tags(), recent);

@@ -37,6 +37,7 @@ mod timeline;
 mod tracks;
 mod writer;
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -296,6 +297,22 @@ impl Store {
         notes.sort_by_key(|&(at, _)| std::cmp::Reverse(at));
         notes.truncate(limit);
         Ok(notes)
+    }
+
+    /// Shows the notes on disk that arrived in the range, the newest first, until `see` breaks off.
+    pub fn recall_notes(&self, range: TimeRange, see: &mut dyn FnMut(i64, Note) -> ControlFlow<()>) -> Result<(), StoreError> {
+        let keys = (range.start.saturating_add(1).max(0) as u64, 0)..=(range.end.max(0) as u64, u32::MAX);
+        self.read(|read| {
+            for row in read.open_table(disk::EVENTS)?.range(keys)?.rev() {
+                let (key, note) = row?;
+                if let Some(note) = journal::read_note(note.value())
+                    && see(key.value().0 as i64, note).is_break()
+                {
+                    break;
+                }
+            }
+            Ok(())
+        })
     }
 
     fn read<T>(&self, look: impl FnOnce(&redb::ReadTransaction) -> Result<T, redb::Error>) -> Result<T, StoreError> {

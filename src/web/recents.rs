@@ -11,7 +11,7 @@ const MAX_PARKED: usize = 65_536;
 /// Recent sketches of every timer, histogram and distribution.
 #[derive(Debug, Default)]
 pub(super) struct Recents {
-    /// By slot. A slot is given to another series after its own has left, so the handle is compared.
+    /// By slot. A slot is given to another series after its own has left, so the series is compared.
     live: HashMap<u32, (Series, Recent)>,
     /// Of series that left, or have not come yet after a restart.
     parked: HashMap<Identity, Recent>,
@@ -31,9 +31,9 @@ fn identity_of(series: &Series) -> Identity {
     identity(series.kind(), series.name(), series.tags())
 }
 
-/// Whether two handles are of one allocation.
+/// Whether two handles are of one series, which may be given another while it lives.
 fn same(a: &Series, b: &Series) -> bool {
-    std::ptr::eq(a.name(), b.name())
+    a.same(b) || (a.kind() == b.kind() && a.name() == b.name() && a.tags().eq(b.tags()))
 }
 
 impl Recents {
@@ -86,8 +86,11 @@ impl Recents {
 
     fn of(&mut self, series: &Series) -> &mut Recent {
         let (held, recent) = self.live.entry(series.slot()).or_insert_with(|| (series.clone(), Recent::default()));
-        if !same(held, series) {
-            (*held, *recent) = (series.clone(), Recent::default());
+        if !held.same(series) {
+            if !same(held, series) {
+                *recent = Recent::default();
+            }
+            *held = series.clone();
         }
         recent
     }

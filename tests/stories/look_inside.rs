@@ -181,6 +181,29 @@ fn events_and_checks_are_told_and_checks_are_scraped_until_they_expire() {
 }
 
 #[test]
+fn the_last_status_of_a_check_stands_after_a_restart() {
+    let home = Home::new("");
+    let relay = home.start();
+    let labels = [("check", "database"), ("host", "web-1")];
+    relay.send("_sc|database|0|h:web-1\n_sc|database|2|h:web-1\n_sc|cache|1");
+    relay.wait_for_sum("statsd_relay_service_check_status", &labels, 2.0, 10);
+    relay.kill();
+    let relay = home.start();
+    // The first page has it, and so have the windows that come.
+    let page = wait_for("the first page", 10, || relay.try_page());
+    assert_eq!(page.value("statsd_relay_service_check_status", &labels), Some(2.0));
+    assert_eq!(page.value("statsd_relay_service_check_status", &[("check", "cache")]), Some(1.0));
+    let since = now();
+    wait_for("both in a later window", 10, || {
+        let told = relay.query(&format!("timestamp(statsd_relay_service_check_status) > {since}"));
+        (told.len() == 2).then_some(())
+    });
+    relay.send("_sc|database|0|h:web-1");
+    relay.wait_for_sum("statsd_relay_service_check_status", &labels, 0.0, 10);
+    relay.stop();
+}
+
+#[test]
 fn samples_with_a_time_of_their_own_stand_there_and_only_within_reach() {
     let datadog = Datadog::start();
     let home = Home::new(&datadog.sink());

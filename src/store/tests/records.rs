@@ -65,6 +65,14 @@ fn notes_and_alert_states_are_kept() {
     let range = TimeRange { start: START, end: START + STEP };
     assert_eq!(store.notes(range, 10).unwrap(), [(START + 2_000, Note::Check(check)), (START + 1_000, Note::Event(event))]);
     assert_eq!(store.alerts().unwrap(), [((1, 2), b"firing".to_vec())]);
+    let mut seen = Vec::new();
+    store
+        .recall_notes(TimeRange { start: i64::MIN, end: i64::MAX }, &mut |at, _| {
+            seen.push(at);
+            ControlFlow::Break(())
+        })
+        .unwrap();
+    assert_eq!(seen, [START + 2_000]);
     store.save_alerts(Vec::new());
     writer.commit(START).unwrap();
     assert_eq!(store.alerts().unwrap(), []);

@@ -38,6 +38,31 @@ fn a_file_that_is_too_large_loses_its_oldest_hours() {
 }
 
 #[test]
+fn samples_with_times_of_their_own_count_against_the_size() {
+    let dir = TempDir::new().unwrap();
+    let config = StoreConfig { max_size: crate::model::ByteSize(4 << 20), ..StoreConfig::default() };
+    let (store, mut writer) = open_as(dir.path(), &config);
+    let hits = family(vec![series(0, Kind::Counter, "hits", &[])]);
+    let own: Vec<Series> = (0..100).map(|n| series(n + 1, Kind::Gauge, &format!("own{n}"), &[])).collect();
+    let mut dropped = 0;
+    for n in 1..=4 * 60 {
+        let end = START + n * 60_000;
+        let mut window = window(end, vec![(hits.clone(), counter(1.0, n as f64))]);
+        // From a day ago on, ten to a window.
+        let seconds = (0..10).map(|part| (end / 1_000 - 86_400 - part * 6) as u64);
+        window.stamped = seconds.flat_map(|at| own.iter().map(move |series| Stamped { series: series.clone(), at, value: 1.0 })).collect();
+        store.append(&window);
+        dropped += writer.commit(end).unwrap().dropped;
+    }
+    // What they fill is given back by the oldest of them, and no window has to go for it.
+    let day = 86_400_000;
+    let kept = one(&store, "own7", START - day, START - day + 4 * 3_600_000);
+    assert_eq!(kept.last(), Some(&(START - day + 4 * 3_600_000, 1.0)));
+    assert!(kept[0].0 > START - day + 3_600_000, "{:?}", kept[0]);
+    assert_eq!((dropped, one(&store, "hits", START, START + 4 * 3_600_000).len()), (0, 240));
+}
+
+#[test]
 fn a_leap_of_the_clock_deletes_nothing() {
     let dir = TempDir::new().unwrap();
     let (store, mut writer) = open(dir.path());
