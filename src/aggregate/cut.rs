@@ -171,6 +171,8 @@ impl Cutter {
         self.collect(next, base);
         self.notice_births();
         self.born.retain(|_, born| !born.series.is_gone());
+        // After a flood of births the map would stay as large as that was.
+        self.born.shrink_to(self.born.len() * 2);
         self.apply_deltas();
         let gone = self.expire();
         let roster = match &self.roster {
@@ -238,7 +240,7 @@ impl Cutter {
             standing.last = window;
             match &mut standing.body {
                 Body::Counter { gain: sum, .. } => *sum = saturate(*sum + gain.value),
-                Body::Gauge { set, .. } if set.is_none_or(|(stamp, _)| stamp < gain.stamp) => *set = Some((gain.stamp, gain.value)),
+                Body::Gauge { value, set } if *set < gain.stamp => (*value, *set) = (gain.value, gain.stamp),
                 Body::Gauge { .. } | Body::Set(_) | Body::Dist { .. } => {}
             }
         }
@@ -377,11 +379,10 @@ impl Cutter {
         deltas.sort_unstable_by_key(|&(slot, stamp, _)| (slot, stamp));
         for (slot, stamp, delta) in deltas {
             let Some(standing) = self.standings.get_mut(slot as usize).and_then(Option::as_mut) else { continue };
-            if let Body::Gauge { value, set } = &mut standing.body {
-                let (from, base) = set.unwrap_or((0, *value));
-                if stamp > from {
-                    *set = Some((from, saturate(base + delta)));
-                }
+            if let Body::Gauge { value, set } = &mut standing.body
+                && stamp > *set
+            {
+                *value = saturate(*value + delta);
             }
         }
     }
@@ -472,9 +473,7 @@ impl Cutter {
                     age.push(idle);
                 }
                 (Column::Gauge { value: values, age }, Body::Gauge { value, set }) => {
-                    if let Some((_, latest)) = set.take() {
-                        *value = latest;
-                    }
+                    *set = 0;
                     values.push(*value);
                     age.push(idle);
                 }

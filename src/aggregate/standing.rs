@@ -29,8 +29,8 @@ pub(super) enum Body {
     },
     Gauge {
         value: f64,
-        /// The latest absolute value of this window, with its stamp.
-        set: Option<(u64, f64)>,
+        /// Of the latest sample that set it in this window; 0 = none.
+        set: u64,
     },
     Set(Option<Box<Distinct>>),
     Dist {
@@ -45,7 +45,7 @@ impl Body {
     pub(super) fn new(kind: Kind, base: &Base) -> Body {
         match kind {
             Kind::Counter => Body::Counter { total: base.total, gain: 0.0 },
-            Kind::Gauge => Body::Gauge { value: base.gauge, set: None },
+            Kind::Gauge => Body::Gauge { value: base.gauge, set: 0 },
             Kind::Set => Body::Set(None),
             Kind::Timer | Kind::Histogram | Kind::Distribution => Body::Dist { count: base.count, sum: base.sum, window: None },
         }
@@ -103,6 +103,7 @@ impl Dist {
             Dist::Folded(folded) => folded.close(None),
             Dist::Raw(mut raw) => {
                 raw.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+                raw.shrink_to_fit();
                 Folded::new(&raw, fold).close(Some(raw))
             }
         }

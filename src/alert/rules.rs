@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Bundle;
 use super::template::Template;
 use crate::model::units::parse_duration;
-use crate::model::{Labels, labels};
+use crate::model::{Labels, Matcher, labels};
 use crate::query::{self, Expr};
 use crate::yaml::{self, Content, Node, Place};
 
@@ -100,6 +100,11 @@ impl fmt::Display for RuleError {
 impl std::error::Error for RuleError {}
 
 impl RuleSet {
+    /// What the selectors of all rules ask of the names of metrics; see [`Expr::reads`].
+    pub fn reads(&self) -> Vec<Vec<Matcher>> {
+        self.groups.iter().flat_map(|group| &group.rules).flat_map(|rule| rule.expr.reads()).collect()
+    }
+
     /// Puts the bundled rules and the text of rule files together. A file that could not be read brings its
     /// reason in place of its text.
     ///

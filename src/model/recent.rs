@@ -1,8 +1,6 @@
 //! What a summary's quantiles are taken from: the last ten minutes, as five blocks of two minutes aligned
 //! to the epoch. The page and queries share it, so they show the same numbers.
 
-use std::collections::VecDeque;
-
 use super::ExpHist;
 
 /// Length of a block in milliseconds.
@@ -10,19 +8,22 @@ pub const BLOCK_MS: i64 = 120_000;
 /// Blocks looked at: the open one and the four before it.
 const BLOCKS: i64 = 5;
 
-/// The recent sketches of one series.
+/// The recent sketches of one series: few of most, so that there is no room beyond them.
 #[derive(Clone, Debug, Default)]
-pub struct Recent(VecDeque<(i64, ExpHist)>);
+pub struct Recent(Vec<(i64, ExpHist)>);
 
 impl Recent {
     /// Adds what a window received. `window_start` is unix milliseconds; windows come in order.
     pub fn add(&mut self, window_start: i64, sketch: &ExpHist) {
         let block = window_start.div_euclid(BLOCK_MS);
-        match self.0.back_mut() {
-            Some((last, merged)) if *last == block => merged.merge(sketch),
-            _ => self.0.push_back((block, sketch.clone())),
-        }
         self.forget(block);
+        match self.0.last_mut() {
+            Some((last, merged)) if *last == block => merged.merge(sketch),
+            _ => {
+                self.0.reserve_exact(1);
+                self.0.push((block, sketch.clone()));
+            }
+        }
     }
 
     /// Everything in the five blocks that end with the one holding `window_start`.
@@ -39,9 +40,7 @@ impl Recent {
 
     /// Drops blocks that no later window can ask for.
     pub fn forget(&mut self, block_of_now: i64) {
-        while self.0.front().is_some_and(|(block, _)| *block <= block_of_now - BLOCKS) {
-            self.0.pop_front();
-        }
+        self.0.retain(|(block, _)| *block > block_of_now - BLOCKS);
     }
 
     pub fn is_empty(&self) -> bool {

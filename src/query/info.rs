@@ -20,6 +20,11 @@ struct Wanted {
     data: Vec<Matcher>,
 }
 
+/// What `info` asks of the names of info metrics.
+pub(super) fn names(call: &Call) -> Vec<Matcher> {
+    Wanted::new(call).names
+}
+
 impl Wanted {
     fn new(call: &Call) -> Wanted {
         let matchers = match call.args.get(1).map(|arg| &arg.kind) {

@@ -24,6 +24,7 @@ mod over_time;
 mod parse;
 mod print;
 mod rate;
+mod reads;
 mod selector;
 mod sum;
 #[cfg(test)]

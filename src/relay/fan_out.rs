@@ -41,6 +41,7 @@ impl FanOut {
         while let Ok(window) = self.windows.recv() {
             let cut = self.clock.instant();
             self.store.append(&window);
+            self.store.show(&window);
             let evaluation = self.engine.evaluate(window.end, &self.store, &mut |at, samples| self.store.record(at, &samples));
             *self.rules.write() = self.engine.status();
             self.tell_rules(&evaluation);

@@ -144,8 +144,8 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
 
     // On a thread of its own, so that a signal is answered meanwhile.
     let opening = tokio::task::spawn_blocking({
-        let (config, clock) = (config.clone(), clock.clone());
-        move || open_store(&config, lock, &clock)
+        let (config, clock, reads) = (config.clone(), clock.clone(), rules.reads());
+        move || open_store(&config, lock, reads, &clock)
     });
     let (store, writer) = opening.await.map_err(|error| StartError::failed(format!("the store did not open: {error}")))??;
     store.bound_dead(config.limits.memory.bytes() / BYTES_PER_DEAD);
@@ -229,11 +229,11 @@ fn show_series(aggregator: &Arc<Aggregator>, telemetry: &Telemetry) {
     });
 }
 
-fn open_store(config: &Config, lock: Option<Lock>, clock: &Clock) -> Result<(Store, Writer), StartError> {
+fn open_store(config: &Config, lock: Option<Lock>, reads: Vec<Vec<Matcher>>, clock: &Clock) -> Result<(Store, Writer), StartError> {
     let (interval, percentiles) = (config.aggregate.interval, &config.aggregate.percentiles);
     let opened = match lock {
         Some(lock) => Store::open(lock, &config.store, interval, percentiles, clock.now_ms()),
-        None => Store::in_memory(interval, percentiles, clock.now_ms()),
+        None => Store::in_memory(interval, percentiles, reads, clock.now_ms()),
     };
     opened.map_err(|error| refused(&error))
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::glance::Glance;
 use super::index::Index;
 use super::journal::{Note, read_note};
 use super::names::Names;
@@ -58,6 +59,8 @@ pub(super) struct Head {
     /// Series that found no number, and so are not kept, since it was last asked.
     pub(super) homeless: u64,
     pub(super) suffix_counters: bool,
+    /// Without a file: which families are kept.
+    pub(super) glance: Option<Arc<Glance>>,
     /// Ends of windows that were damaged when they were read back.
     pub(super) damaged: BTreeSet<i64>,
 }
@@ -99,6 +102,7 @@ impl Head {
             serial: 1,
             homeless: 0,
             suffix_counters: false,
+            glance: None,
             damaged: BTreeSet::new(),
         }
     }
@@ -149,8 +153,16 @@ impl Head {
         }
     }
 
-    /// Where the series of a family stand on their shelf. New ones are put there.
+    /// Whether samples of a family are kept at all.
+    pub(super) fn keeps(&self, kind: Kind, prom_name: &str) -> bool {
+        self.glance.as_ref().is_none_or(|glance| glance.keeps(kind, prom_name))
+    }
+
+    /// Where the series of a family stand on their shelf, if it is kept. New ones are put there.
     pub(super) fn places(&mut self, family: &Family, start: i64) -> Arc<[u32]> {
+        if !self.keeps(family.kind, &family.prom_name) {
+            return Arc::default();
+        }
         let name = match self.names.get(family.kind, &family.name) {
             Some(name) => {
                 self.rename(name, family.kind, &family.prom_name);

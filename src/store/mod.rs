@@ -12,6 +12,7 @@ mod disk;
 mod error;
 mod floats;
 mod frame;
+mod glance;
 mod head;
 mod history;
 mod index;
@@ -53,13 +54,14 @@ pub use writer::{Committed, Writer};
 
 use at_work::AtWork;
 use disk::Disk;
+use glance::Glance;
 use head::{Head, WINDOWED};
 use history::Point;
 use retention::Retention;
 use shelf::Shelf;
 use take::Taken;
 
-use crate::model::{Kind, Recent, Recorded, TimeRange, Window};
+use crate::model::{Kind, Matcher, Recent, Recorded, TimeRange, Window};
 use crate::telemetry::{STORE_ERRORS, WINDOWS_STORE_FAILED};
 
 /// The reading side, cheap to clone. Implements [`crate::model::Select`].
@@ -124,11 +126,21 @@ impl Store {
         Store::on(Disk::of(lock), config, interval, percentiles, now_ms)
     }
 
-    /// A store without a file: the last hour for rules and queries, gone with the process.
-    pub fn in_memory(interval: Duration, percentiles: &[f64], now_ms: i64) -> Result<(Store, Writer), StoreError> {
+    /// A store without a file: the last hour of the relay's own samples and of what rules read, gone with the process.
+    ///
+    /// `reads` are the matchers on names of each selector there is in rules. Of everything else queries see the window
+    /// that was last [shown](Store::show).
+    pub fn in_memory(
+        interval: Duration,
+        percentiles: &[f64],
+        reads: Vec<Vec<Matcher>>,
+        now_ms: i64,
+    ) -> Result<(Store, Writer), StoreError> {
         let hour = Tier { step: "raw".into(), keep: Duration::from_secs(3_600) };
         let config = StoreConfig { tiers: vec![hour], ..StoreConfig::default() };
-        Store::on(Disk::memory(), &config, interval, percentiles, now_ms)
+        let opened = Store::on(Disk::memory(), &config, interval, percentiles, now_ms)?;
+        opened.0.0.head.write().glance = Some(Arc::new(Glance::new(reads)));
+        Ok(opened)
     }
 
     fn on(disk: Disk, config: &StoreConfig, interval: Duration, percentiles: &[f64], now_ms: i64) -> Result<(Store, Writer), StoreError> {
@@ -246,6 +258,13 @@ impl Store {
         };
         WINDOWS_STORE_FAILED.counter(&[("reason", failed)]).increment(1);
         tracing::warn!(window = window.end, reason = failed, "the store cannot keep a window");
+    }
+
+    /// Has queries see the last values of what is not kept; of no effect with a file.
+    pub fn show(&self, window: &Arc<Window>) {
+        if let Some(glance) = &self.0.head.read().glance {
+            glance.show(window.clone());
+        }
     }
 
     /// Takes samples that have labels of their own; visible at once, durable with the next commit. Times of

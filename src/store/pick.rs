@@ -68,7 +68,7 @@ impl View {
 }
 
 /// Matchers, sorted by what they are about.
-struct Picker<'a> {
+pub(super) struct Picker<'a> {
     names: Vec<&'a Matcher>,
     labels: Vec<&'a Matcher>,
     by_quantile: bool,
@@ -79,18 +79,22 @@ struct Picker<'a> {
 type Named = [bool; 3];
 
 impl<'a> Picker<'a> {
-    fn new(matchers: &'a [Matcher], percentiles: &'a [f64]) -> Picker<'a> {
+    pub(super) fn new(matchers: &'a [Matcher], percentiles: &'a [f64]) -> Picker<'a> {
         let (names, labels): (Vec<&Matcher>, Vec<&Matcher>) = matchers.iter().partition(|matcher| matcher.name == NAME);
         let by_quantile = labels.iter().any(|matcher| matcher.name == "quantile");
         Picker { names, labels, by_quantile, percentiles }
     }
 
-    fn named(&self, metric: &str) -> Named {
-        let named = |name: &str| self.names.iter().all(|matcher| matcher.matches(name));
-        [named(metric), named(&format!("{metric}_count")), named(&format!("{metric}_sum"))]
+    /// Whether a name as it is shown was asked for.
+    pub(super) fn names(&self, name: &str) -> bool {
+        self.names.iter().all(|matcher| matcher.matches(name))
     }
 
-    fn fits(&self, labels: &Labels) -> bool {
+    fn named(&self, metric: &str) -> Named {
+        [self.names(metric), self.names(&format!("{metric}_count")), self.names(&format!("{metric}_sum"))]
+    }
+
+    pub(super) fn fits(&self, labels: &Labels) -> bool {
         self.labels.iter().all(|matcher| matcher.matches(labels.get(&matcher.name)))
     }
 

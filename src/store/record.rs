@@ -82,6 +82,9 @@ impl Head {
                 let family = window.roster.iter().find(|family| family.kind == series.kind() && *family.name == *series.name());
                 let prom_name =
                     family.map_or_else(|| self.page_name(series.kind(), series.name()).into(), |family| family.prom_name.clone());
+                if !self.keeps(series.kind(), &prom_name) {
+                    return None;
+                }
                 self.names.add(series.kind(), series.name(), &prom_name)
             }
         };

@@ -10,7 +10,7 @@ use super::at_work::AtWork;
 use super::disk::last_window;
 use super::head::Head;
 use super::history::Point;
-use super::pick::{AT_ONCE, Pick, View};
+use super::pick::{AT_ONCE, Pick, Picker, View};
 use super::recall::{Line, Recall, Span, stamped};
 use super::role::{Number, Role};
 use super::timeline::Timeline;
@@ -36,7 +36,10 @@ const LOOK_BACK_MS: i64 = 12 * 60_000;
 
 impl Select for Store {
     fn select(&self, matchers: &[Matcher], range: TimeRange) -> Result<Selected, SelectError> {
-        self.select_within(BUDGET, matchers, range)
+        let mut selected = self.select_within(BUDGET, matchers, range)?;
+        selected.series.extend(self.glance(matchers, range)?);
+        merge_twins(&mut selected.series);
+        Ok(selected)
     }
 
     fn label_sets(&self, matchers: &[Matcher], range: TimeRange) -> Result<Vec<Labels>, SelectError> {
@@ -49,6 +52,7 @@ impl Select for Store {
                 View::Summary(quantiles) => sets.extend(quantiles.into_iter().map(|(_, labels)| labels)),
             }
         }
+        sets.extend(self.glance(matchers, range)?.into_iter().map(|slice| slice.labels));
         sets.sort_unstable();
         sets.dedup();
         Ok(sets)
@@ -92,6 +96,12 @@ impl Moment {
 }
 
 impl Store {
+    /// What is shown beside what is kept.
+    fn glance(&self, matchers: &[Matcher], range: TimeRange) -> Result<Vec<SeriesSlice>, SelectError> {
+        let Some(glance) = self.0.head.read().glance.clone() else { return Ok(Vec::new()) };
+        glance.select(&Picker::new(matchers, &self.0.percentiles), range, BUDGET.series)
+    }
+
     pub(super) fn select_within(&self, budget: Budget, matchers: &[Matcher], range: TimeRange) -> Result<Selected, SelectError> {
         let _at_work = AtWork::on(&self.0.disk.mark);
         // No sample lies outside, and sums of times stay in bounds.
@@ -135,7 +145,6 @@ impl Store {
                 }
             }
         }
-        merge_twins(&mut selected.series);
         Ok(Some(selected))
     }
 

@@ -93,7 +93,7 @@ fn a_selection_has_a_budget_of_series_and_samples() {
 
 #[test]
 fn all_of_too_many_series_is_refused_and_their_labels_are_not() {
-    let (store, _writer) = Store::in_memory(Duration::from_millis(STEP as u64), &[], START).unwrap();
+    let (store, _writer) = Store::in_memory(Duration::from_millis(STEP as u64), &[], vec![Vec::new()], START).unwrap();
     let heat = family((0..50_001).map(|slot| series(slot, Kind::Gauge, "heat", &[&format!("n:{slot}")])).collect());
     store.append(&window(START + STEP, vec![(heat, Column::Gauge { value: vec![1.0; 50_001], age: vec![0; 50_001] })]));
     let range = TimeRange { start: START, end: START + STEP };
@@ -104,7 +104,7 @@ fn all_of_too_many_series_is_refused_and_their_labels_are_not() {
 
 #[test]
 fn a_selection_sees_that_an_hour_ended_meanwhile() {
-    let (store, _writer) = Store::in_memory(Duration::from_millis(STEP as u64), &[], START).unwrap();
+    let (store, _writer) = Store::in_memory(Duration::from_millis(STEP as u64), &[], vec![Vec::new()], START).unwrap();
     let heat = family(vec![series(0, Kind::Gauge, "heat", &[])]);
     let append = |at: i64| store.append(&window(at, vec![(heat.clone(), gauge(1.0))]));
     append(START + STEP);
