@@ -136,6 +136,10 @@ fn a_value_that_breaks_a_rule_is_refused_at_its_place() {
             "listen: { allow_from: [10.0.0.0/33] }",
             "1:24: listen.allow_from[0]: invalid address prefix \"10.0.0.0/33\": expected one such as 10.0.0.0/8 or fd00::/8",
         ),
+        (
+            "listen: { unix_datagram: [{ path: /run/a }, { path: /run/b }], unix_stream: [{ path: /run//b }, { path: '@a' }] }",
+            "1:86: listen.unix_stream[0].path: \"/run//b\" is taken by listen.unix_datagram[1]; a socket file has one kind: choose another path",
+        ),
         ("listen: { max_connections: 0 }", "1:28: listen.max_connections: expected at least 1"),
         ("listen: { idle_timeout: 0s }", "1:25: listen.idle_timeout: expected more than 0s"),
         ("scrape: { path: metrics }", "1:17: scrape.path: expected a path such as /metrics"),
