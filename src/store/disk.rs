@@ -62,7 +62,7 @@ pub struct Lock {
 impl Lock {
     /// Takes the lock of a data directory, which is created when it is not there.
     pub fn take(dir: &Path) -> Result<Lock, StoreError> {
-        lock(dir).map(|file| Lock { _file: file })
+        lock(dir).map(|file| Lock { _file: file }).map_err(StoreError::at_opening)
     }
 }
 
@@ -79,8 +79,8 @@ fn lock(dir: &Path) -> Result<File, StoreError> {
 
 /// Opens the file or makes a new one; refuses what is not ours before anything is written.
 pub(super) fn open(path: &Path, opener: &Opener, now_ms: i64) -> Result<Database, StoreError> {
-    refuse_foreign(path)?;
-    let database = opener(path).map_err(|error| StoreError::database(path, error))?;
+    refuse_foreign(path).map_err(StoreError::at_opening)?;
+    let database = opener(path).map_err(|error| StoreError::database(path, error).at_opening())?;
     match format_of(path, &database)? {
         Some(found) if found > FORMAT => Err(StoreError::Newer { path: path.to_path_buf(), found, known: FORMAT }),
         Some(_) => Ok(database),
@@ -94,11 +94,16 @@ pub(super) fn open(path: &Path, opener: &Opener, now_ms: i64) -> Result<Database
 }
 
 fn refuse_foreign(path: &Path) -> Result<(), StoreError> {
-    let mut file = match File::open(path) {
-        Ok(file) => file,
+    let foreign = |reason: &str| Err(StoreError::Foreign { path: path.to_path_buf(), reason: reason.into() });
+    // Looked at before it is opened: to open a pipe would wait for its other end.
+    match std::fs::metadata(path) {
+        Ok(found) if found.is_dir() => return foreign("it is a directory"),
+        Ok(found) if !found.is_file() => return foreign("it is not a plain file"),
+        Ok(_) => {}
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(StoreError::io(path, error)),
-    };
+    }
+    let mut file = File::open(path).map_err(|error| StoreError::io(path, error))?;
     let mut head = [0; MAGIC.len()];
     let mut read = 0;
     while read < head.len() {
@@ -110,7 +115,7 @@ fn refuse_foreign(path: &Path) -> Result<(), StoreError> {
     if read == 0 || head == MAGIC {
         return Ok(());
     }
-    Err(StoreError::Foreign { path: path.to_path_buf(), reason: "it does not begin as one".into() })
+    foreign("it does not begin as one")
 }
 
 /// The format a database says it has; `None` for an empty one.
