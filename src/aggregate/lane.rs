@@ -1,7 +1,7 @@
 //! A receive thread's own table: raw identity to the value gained in the open window.
 
 use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
+use std::sync::mpsc::{SyncSender, TrySendError};
 
 use hashbrown::HashTable;
 
@@ -28,6 +28,9 @@ const EVENTS_MAX: usize = 4 << 20;
 /// Bytes of a rejected line kept as an example.
 const EXAMPLE_MAX: usize = 200;
 
+/// Runs what may wait for another thread, as the thread at hand may wait.
+pub type Patience = fn(&mut dyn FnMut());
+
 /// One thread's gains since the last hand-over.
 pub struct Lane {
     /// The open window this lane records into.
@@ -51,6 +54,7 @@ pub struct Lane {
     examples: Vec<(ParseError, Box<[u8]>)>,
     counts: Counts,
     inbox: SyncSender<Handed>,
+    patience: Patience,
 }
 
 /// A series this lane has met.
@@ -135,7 +139,13 @@ impl Lane {
             examples: Vec::new(),
             counts: Counts::default(),
             inbox,
+            patience: |wait| wait(),
         }
+    }
+
+    /// From now on waits for the cutter in this way.
+    pub fn wait_by(&mut self, patience: Patience) {
+        self.patience = patience;
     }
 
     /// The window it records into.
@@ -161,9 +171,15 @@ impl Lane {
 
     /// Sends what was gained so far to the cutter; waits while its inbox is full.
     pub fn hand_over(&mut self, handed: Option<Handed>) {
-        if let Some(handed) = handed {
-            // Fails only when the cutter is gone, at the very end of the process.
-            let _ = self.inbox.send(handed);
+        let Some(handed) = handed else { return };
+        // Else it fails only when the cutter is gone, at the very end of the process.
+        if let Err(TrySendError::Full(handed)) = self.inbox.try_send(handed) {
+            let mut waiting = Some(handed);
+            (self.patience)(&mut || {
+                if let Some(handed) = waiting.take() {
+                    let _ = self.inbox.send(handed);
+                }
+            });
         }
     }
 

@@ -18,7 +18,7 @@ pub use aggregator::Aggregator;
 pub use config::{AggregateConfig, LimitsConfig, OnLimit};
 pub use counts::{Counts, Published};
 pub use cut::{Base, CutReport, Cutter, CutterOptions, Restored};
-pub use lane::{Gain, Handed, Lane, Logged, TOGETHER};
+pub use lane::{Gain, Handed, Lane, Logged, Patience, TOGETHER};
 pub use names::page_name;
 pub use registry::{Birth, Limit, Registry, Resolved, Route};
 pub use schedule::Schedule;

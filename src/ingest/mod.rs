@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::aggregate::{Aggregator, Counts, Lane, Limit, Published, TOGETHER};
+use crate::aggregate::{Aggregator, Counts, Lane, Limit, Patience, Published, TOGETHER};
 use crate::clock::Clock;
 use crate::parse::{self, Metric, Options, ParseError, Parsed, Record};
 
@@ -59,6 +59,13 @@ impl Producer {
     #[must_use]
     pub fn reaching(self, back: Duration) -> Producer {
         Producer { back, ..self }
+    }
+
+    /// The same, waiting for the cutter in this way when that is slower than what comes in.
+    #[must_use]
+    pub fn waiting_by(self, patience: Patience) -> Producer {
+        self.lane.lock().wait_by(patience);
+        self
     }
 
     /// Unix seconds now.
