@@ -457,6 +457,7 @@ impl Lane {
         }
         self.counts.accepted += 1;
         self.counts.tolerate(metric.tolerated);
+        self.counts.tolerate(route.tolerated);
         // Several values in one pack: the last of a gauge stands, those of a counter add up.
         let mut stands = None;
         for value in metric.values.iter().map(|value| saturate(value * route.scale)) {

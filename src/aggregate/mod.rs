@@ -20,5 +20,5 @@ pub use counts::{Counts, Published};
 pub use cut::{Base, CutReport, Cutter, CutterOptions, Restored};
 pub use lane::{Gain, Handed, Lane, Logged, Patience, TOGETHER};
 pub use names::page_name;
-pub use registry::{Birth, Limit, Registry, Resolved, Route};
+pub use registry::{Birth, Limit, Registry, Resolved, Route, unlabelled};
 pub use schedule::Schedule;

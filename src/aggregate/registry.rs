@@ -15,8 +15,8 @@ use super::hits::Hits;
 use super::keys::{Canonical, Fate, Identified, Known, Other, OtherSpelling, Parts, Spelled, hash_spelling};
 use super::{LimitsConfig, OnLimit};
 use crate::model::series::{NameStyle, Spelling};
-use crate::model::{Kind, Series};
-use crate::parse::{self, ToleratedSet};
+use crate::model::{Kind, Series, labels};
+use crate::parse::{self, Tolerated, ToleratedSet};
 use crate::shape::{DropReason, Hit, SeriesOptions, Shaped, Shaping};
 
 /// Why a sample did not get a place of its own. Doubles as a label.
@@ -241,15 +241,15 @@ impl Registry {
             return Route { resolved: Resolved::Series(known.series.clone()), tolerated: known.tolerated, scale: known.scale };
         }
         if let Some(other) = self.others.get(spelling as &dyn Spelled) {
-            let resolved = match &other.key().fate {
-                Fate::Loose(series, _) => Resolved::Series(series.clone()),
+            return match &other.key().fate {
+                Fate::Loose(series, scale, tolerated) => {
+                    Route { resolved: Resolved::Series(series.clone()), tolerated: *tolerated, scale: *scale }
+                }
                 Fate::Dropped(hit) => {
                     self.hits.count(*hit);
-                    Resolved::Dropped(hit.drop_reason())
+                    Route { resolved: Resolved::Dropped(hit.drop_reason()), tolerated: ToleratedSet::default(), scale: 1.0 }
                 }
             };
-            let scale = if let Fate::Loose(_, scale) = other.key().fate { scale } else { 1.0 };
-            return Route { resolved, tolerated: ToleratedSet::default(), scale };
         }
         let (shaped, tolerated) = self.shape(spelling);
         let route = |resolved| Route { resolved, tolerated, scale: shaped.scale };
@@ -266,7 +266,7 @@ impl Registry {
             Ok(series) => series,
             Err(limit) => return route(Resolved::Shed(limit)),
         };
-        self.remember_other(spelling, Fate::Loose(series.clone(), shaped.scale));
+        self.remember_other(spelling, Fate::Loose(series.clone(), shaped.scale, tolerated));
         route(Resolved::Series(series))
     }
 
@@ -299,6 +299,7 @@ impl Registry {
         let identity = parse::identity(*spelling);
         let tolerated = identity.tolerated;
         let shaped = self.shaping.apply(identity, spelling.kind);
+        let tolerated = unlabelled(tolerated, &shaped.tags);
         for &hit in &shaped.hits {
             self.hits.count(hit);
         }
@@ -329,7 +330,8 @@ impl Registry {
         let shaped = as_it_is(name, tags);
         let series = self.bear(&mut nursery, spelling, &shaped, true)?;
         if self.shaping.is_identity() {
-            self.spelled.insert(Known { series: series.clone(), other: None, tolerated: ToleratedSet::default(), scale: 1.0 }, ());
+            let tolerated = unlabelled(ToleratedSet::default(), &shaped.tags);
+            self.spelled.insert(Known { series: series.clone(), other: None, tolerated, scale: 1.0 }, ());
         }
         Some(series)
     }
@@ -509,6 +511,14 @@ impl Registry {
             self.spelled.insert(known, ());
         }
     }
+}
+
+/// The blemishes of tags, with those that are on no page and in no query: they become no label.
+pub fn unlabelled<T: AsRef<str>>(mut tolerated: ToleratedSet, tags: &[T]) -> ToleratedSet {
+    if tags.iter().any(|tag| labels::is_reserved(tag.as_ref())) {
+        tolerated.insert(Tolerated::TagDropped);
+    }
+    tolerated
 }
 
 /// What needs no shaping: it was shaped before.

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::out_of_reach;
-use crate::aggregate::{Limit, LimitsConfig, page_name};
+use crate::aggregate::{Limit, LimitsConfig, page_name, unlabelled};
 use crate::encode::datadog;
 use crate::model::{Kind, labels};
 use crate::parse::{self, Metric, Options, Parsed, Record, ToleratedSet, json};
@@ -126,11 +126,13 @@ impl Explainer {
     fn one(&self, parsed: &Parsed<'_>, now: i64) -> Explanation {
         let (tolerated, metric) = match &parsed.record {
             Ok(Record::Metric(metric)) => {
+                let fate = self.fate(metric, now);
                 let mut tolerated = names(metric.tolerated);
-                tolerated.extend(names(parse::identity(metric.spelling).tolerated));
-                (tolerated, Some(self.fate(metric, now)))
+                tolerated.extend(names(unlabelled(parse::identity(metric.spelling).tolerated, &fate.series.tags)));
+                (tolerated, Some(fate))
             }
-            Ok(Record::Event(_, _, tolerated) | Record::Check(_, _, tolerated)) => (names(*tolerated), None),
+            Ok(Record::Event(_, _, tolerated)) => (names(*tolerated), None),
+            Ok(Record::Check(check, _, tolerated)) => (names(unlabelled(*tolerated, &check.tags)), None),
             Err(_) => (Vec::new(), None),
         };
         Explanation {
@@ -262,5 +264,7 @@ mod tests {
         let refused = explained("a:x|c");
         assert_eq!((&refused.record["reason"], refused.offset), (&"bad_value".into(), Some(2)));
         assert_eq!(explained("a:1|c|zz").tolerated, ["field_unknown"]);
+        let reserved = explained("a:1|c|#__name__:b");
+        assert_eq!((&reserved.tolerated[..], reserved.metric.unwrap().outputs[0].labels.len()), (&["tag_dropped"][..], 0));
     }
 }

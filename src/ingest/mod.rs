@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::aggregate::{Aggregator, Counts, Lane, Limit, Patience, Published, TOGETHER};
+use crate::aggregate::{Aggregator, Counts, Lane, Limit, Patience, Published, TOGETHER, unlabelled};
 use crate::clock::Clock;
 use crate::parse::{self, Metric, Options, ParseError, Parsed, Record};
 
@@ -186,7 +186,7 @@ impl Batch<'_> {
                 lane.record_event(*event, producer.second());
             }
             Ok(Record::Check(check, _, tolerated)) => {
-                lane.counts().tolerate(tolerated);
+                lane.counts().tolerate(unlabelled(tolerated, &check.tags));
                 lane.record_check(*check, producer.second());
             }
             Err(reason) => self.reject(reason, parsed.line),

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::aggregate::{Base, CutReport, Cutter, CutterOptions, LimitsConfig, Restored};
 use crate::model::{Column, Kind, Window};
+use crate::parse::Tolerated;
 use crate::shape::{DropReason, ShapeConfig, Shaping};
 
 /// Unix milliseconds.
@@ -465,4 +466,23 @@ fn long_further_spellings_are_counted_and_not_held() {
         bench.send(0, &format!("a:1|c|#x,{blanks}"));
     }
     assert_eq!(rows(&bench.cut()), [("a|counter|#x".to_string(), "300/300".to_string())]);
+}
+
+#[test]
+fn a_tag_that_becomes_no_label_is_counted_with_each_line_of_it() {
+    let mut bench = one_lane();
+    let second = NOW / 1_000;
+    // In order: a known spelling, another one of the series, a sample with a time of its own, twice, and a check.
+    bench.send(0, "a:1|c|#__name__:b\na:1|c|#__name__:b\na:1|c|# __name__:b");
+    bench.send(0, &format!("own:1|g|#__name__:b|T{second}\nown:2|g|#__name__:b|T{second}\n_sc|up|0|#__name__:b"));
+    bench.send(0, "plain:1|c|#name__:b");
+    assert_eq!(bench.producers[0].counts().tolerated[Tolerated::TagDropped as usize], 6);
+    let window = bench.cut();
+    assert_eq!(shown(&window, "a|counter|#__name__:b"), Some("3/3".into()), "outputs that know such tags have it");
+
+    let mut again = one_lane();
+    let restored = Restored { kind: Kind::Counter, name: "a".into(), tags: vec!["__name__:b".into()], base: Base::default(), age: 0 };
+    again.cutter.restore([restored]);
+    again.send(0, "a:1|c|#__name__:b");
+    assert_eq!(again.producers[0].counts().tolerated[Tolerated::TagDropped as usize], 1);
 }
