@@ -1,11 +1,13 @@
 //! A receive thread's own table: raw identity to the value gained in the open window.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError};
 
 use hashbrown::HashTable;
 
 use super::keys::OtherSpelling;
+use super::senders::{Senders, Sent};
 use super::{Counts, Limit, Registry, Resolved};
 use crate::model::sketch::saturate;
 use crate::model::{Check, Event, Kind, Series, Stamped};
@@ -53,6 +55,7 @@ pub struct Lane {
     /// One rejected line per reason and window.
     examples: Vec<(ParseError, Box<[u8]>)>,
     counts: Counts,
+    pub(super) senders: Senders,
     inbox: SyncSender<Handed>,
     patience: Patience,
 }
@@ -138,6 +141,7 @@ impl Lane {
             events_bytes: 0,
             examples: Vec::new(),
             counts: Counts::default(),
+            senders: Senders::default(),
             inbox,
             patience: |wait| wait(),
         }
@@ -156,6 +160,11 @@ impl Lane {
     /// What it counted since the counts were last published.
     pub fn counts(&mut self) -> &mut Counts {
         &mut self.counts
+    }
+
+    /// Notes what a sender sent.
+    pub fn sent(&mut self, sender: Option<IpAddr>, sent: Sent) {
+        self.senders.add(self.window, sender, sent);
     }
 
     /// Closes the lane's window, if it is not `window` yet, and opens that one. Gives what was gained.

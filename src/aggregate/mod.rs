@@ -12,9 +12,10 @@ mod lane;
 mod names;
 mod registry;
 mod schedule;
+mod senders;
 mod standing;
 
-pub use aggregator::Aggregator;
+pub use aggregator::{Aggregator, Sending};
 pub use config::{AggregateConfig, LimitsConfig, OnLimit};
 pub use counts::{Counts, Published};
 pub use cut::{Base, CutReport, Cutter, CutterOptions, Restored};
@@ -22,3 +23,4 @@ pub use lane::{Gain, Handed, Lane, Logged, Patience, TOGETHER};
 pub use names::page_name;
 pub use registry::{Birth, Limit, Registry, Resolved, Route, unlabelled};
 pub use schedule::Schedule;
+pub use senders::Sent;

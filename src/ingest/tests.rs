@@ -5,7 +5,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
-use crate::aggregate::{Base, CutReport, Cutter, CutterOptions, LimitsConfig, Restored};
+use crate::aggregate::{Base, CutReport, Cutter, CutterOptions, LimitsConfig, Restored, Sending};
 use crate::model::{Column, Kind, Window};
 use crate::parse::Tolerated;
 use crate::shape::{DropReason, ShapeConfig, Shaping};
@@ -485,4 +485,62 @@ fn a_tag_that_becomes_no_label_is_counted_with_each_line_of_it() {
     again.cutter.restore([restored]);
     again.send(0, "a:1|c|#__name__:b");
     assert_eq!(again.producers[0].counts().tolerated[Tolerated::TagDropped as usize], 1);
+}
+
+#[test]
+fn the_last_window_tells_who_sent_how_much() {
+    let mut bench = Bench::new(2, LimitsConfig::default(), 0);
+    let address = |last: u8| Some(IpAddr::from([10, 0, 0, last]));
+    for (lane, sender, datagrams) in
+        [(0, address(1), &["a:1|c\nb:x|c", "a:1|c"][..]), (1, address(1), &["a:1|c"]), (1, None, &["a:1:2|c", ""])]
+    {
+        let producer = &bench.producers[lane];
+        let mut batch = producer.batch(producer.ticket());
+        for datagram in datagrams {
+            batch.sent_by(sender);
+            batch.datagram(datagram.as_bytes());
+        }
+        batch.sent_by(address(2));
+        batch.denied(b"not read");
+    }
+    assert_eq!(bench.aggregator.senders(), (Vec::new(), true), "the window is open");
+    bench.cut();
+    let sending = |sender, lines, bytes| Sending { listener: "test".into(), sender, sent: Sent { lines, bytes } };
+    assert_eq!(bench.aggregator.senders(), (vec![sending(None, 1, 7), sending(address(1), 4, 21), sending(address(2), 0, 24)], true));
+    bench.cut();
+    assert_eq!(bench.aggregator.senders(), (Vec::new(), true), "nobody sent in the window after it");
+}
+
+#[test]
+fn lines_that_are_meant_to_cost_much_are_counted_under_their_names() {
+    let tags = |count: usize| (0..count).map(|tag| format!("{tag:x}:v")).collect::<Vec<_>>().join(",");
+    let colons = ":".repeat(65_500);
+    let table: [(String, &str); 8] = [
+        ("a:1|c|@1e-300".into(), "accepted rate_clamped"),
+        ("a:NaN|g".into(), "non_finite_value"),
+        ("a:1:NaN|g".into(), "accepted non_finite_dropped"),
+        (format!("a{colons}|c"), "empty_value"),
+        (colons.clone(), "empty_name"),
+        (format!("new:1|c|#{}", tags(8_000)), "tags_per_series shed"),
+        (format!("a:1|c|#{}", tags(8_000)), "accepted tags_per_series"),
+        (format!("a:1|c|#{}", ",".repeat(65_000)), "accepted"),
+    ];
+    let bench = one_lane();
+    bench.send(0, "a:1|c");
+    for (line, expected) in table {
+        let before = bench.producers[0].counts();
+        bench.send(0, &line);
+        let after = bench.producers[0].counts();
+        let mut told = Vec::new();
+        told.extend((after.accepted > before.accepted).then_some("accepted"));
+        told.extend(
+            ParseError::ALL.into_iter().filter(|r| after.rejected[*r as usize] > before.rejected[*r as usize]).map(ParseError::as_str),
+        );
+        told.extend(
+            Tolerated::ALL.into_iter().filter(|k| after.tolerated[*k as usize] > before.tolerated[*k as usize]).map(Tolerated::as_str),
+        );
+        told.extend(Limit::ALL.into_iter().filter(|l| after.limited[*l as usize] > before.limited[*l as usize]).map(Limit::as_str));
+        told.extend((after.shed.iter().sum::<u64>() > before.shed.iter().sum::<u64>()).then_some("shed"));
+        assert_eq!(told.join(" "), expected, "{}", &line[..line.len().min(60)]);
+    }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::StartError;
 use super::start::{LateStore, hostname, shaping};
+use crate::aggregate::Aggregator;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::ingest::{Explainer, Views};
@@ -30,6 +31,7 @@ pub(super) fn raw_kept(config: &Config) -> Duration {
 pub(super) fn inside(
     config: &Config,
     shaping: Arc<Shaping>,
+    aggregator: Arc<Aggregator>,
     views: Arc<Views>,
     store: Arc<LateStore>,
     sinks: Sinks,
@@ -44,6 +46,7 @@ pub(super) fn inside(
         }),
         sinks: Box::new(move || sinks.get().into_iter().flatten().map(status).collect()),
         explain: Box::new(move |line| explainer.explain(line.as_bytes(), clock.now_ms())),
+        senders: Box::new(move || aggregator.senders()),
     }
 }
 

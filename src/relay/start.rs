@@ -126,7 +126,7 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
             move || status.read().clone()
         }),
         config_yaml: config::to_yaml(config),
-        inside: inside::inside(config, shaping, views.clone(), late.clone(), running.clone(), clock.clone()),
+        inside: inside::inside(config, shaping, aggregator.clone(), views.clone(), late.clone(), running.clone(), clock.clone()),
     });
     let mut web = JoinSet::new();
     web.spawn(web::serve(http, app, web_stopped));

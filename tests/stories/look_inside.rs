@@ -123,13 +123,18 @@ fn refused_lines_are_kept_as_examples() {
 fn the_biggest_metrics_and_tags_are_named() {
     let home = Home::new("");
     let relay = home.start();
-    for user in 0..20 {
-        relay.send(format!("wide:1|c|#user:{user},env:a\nnarrow:1|g|#env:b"));
-    }
-    let top = wait_for("20 series", 10, || Some(data(&relay, "top?limit=5")).filter(|top| top["metrics"][0]["series"] == 20));
+    let top = wait_for("20 series and who sent them", 10, || {
+        for user in 0..20 {
+            relay.send(format!("wide:1|c|#user:{user},env:a\nnarrow:1|g|#env:b"));
+        }
+        Some(data(&relay, "top?limit=5")).filter(|top| top["metrics"][0]["series"] == 20 && top["senders"] != serde_json::json!([]))
+    });
     assert_eq!((&top["metrics"][0]["name"], &top["metrics"][0]["type"]), (&"wide".into(), &"counter".into()));
     assert_eq!(top["metrics"][1]["series"], 1);
     assert_eq!(top["tags"], serde_json::json!([{"key": "user", "values": 20}, {"key": "env", "values": 2}]));
+    let sender = &top["senders"][0];
+    assert_eq!((&sender["sender"], &sender["listener"]), (&"127.0.0.1".into(), &format!("udp:{}", relay.udp).into()));
+    assert!(sender["linesPerSecond"].as_f64() > Some(0.0) && sender["bytesPerSecond"].as_f64() > sender["linesPerSecond"].as_f64());
     let shown = relay.ask(&["top", "--once"]);
     assert!(shown.code == Some(0) && shown.stdout.contains("wide") && shown.stdout.contains("user"), "{shown:?}");
     relay.stop();
