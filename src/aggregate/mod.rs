@@ -21,6 +21,6 @@ pub use counts::{Counts, Published};
 pub use cut::{Base, CutReport, Cutter, CutterOptions, Restored};
 pub use lane::{Gain, Handed, Lane, Logged, Patience, TOGETHER};
 pub use names::page_name;
-pub use registry::{Birth, Limit, Registry, Resolved, Route, unlabelled};
+pub use registry::{Birth, Limit, Prospect, Registry, Resolved, Route, unlabelled};
 pub use schedule::Schedule;
 pub use senders::Sent;

@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 
 use super::hits::Hits;
 use super::keys::{Canonical, Fate, Identified, Known, Other, OtherSpelling, Parts, Spelled, hash_spelling};
+use super::names::Names;
 use super::{LimitsConfig, OnLimit};
 use crate::model::series::{NameStyle, Spelling};
 use crate::model::{Kind, Series, labels};
@@ -84,6 +85,18 @@ pub enum Resolved {
     Dropped(DropReason),
 }
 
+/// What an identity would be resolved to now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Prospect {
+    /// It has a series.
+    Known,
+    /// It gets one.
+    New,
+    /// The overflow series of its name stands in.
+    Overflow(Limit),
+    Shed(Limit),
+}
+
 /// What a spelling was resolved to.
 #[derive(Debug)]
 pub struct Route {
@@ -114,6 +127,8 @@ pub struct Registry {
     others: DashMap<Other, (), RandomState>,
     /// By name, type and sorted tags.
     canon: DashMap<Canonical, (), RandomState>,
+    /// Names of the page: the cutter gives them.
+    pub(super) names: Mutex<Names>,
     /// Births take turns.
     nursery: Mutex<Nursery>,
     live: AtomicUsize,
@@ -173,6 +188,7 @@ impl Registry {
             spelled: DashMap::with_hasher(RandomState::default()),
             others: DashMap::with_hasher(RandomState::default()),
             canon: DashMap::with_hasher(RandomState::default()),
+            names: Mutex::default(),
             nursery: Mutex::default(),
             live: AtomicUsize::new(0),
             respelled: AtomicUsize::new(0),
@@ -232,6 +248,31 @@ impl Registry {
             },
             Some(limit) => route(self.overflow(&mut nursery, spelling, &shaped.name, limit)),
         }
+    }
+
+    /// What would become of a shaped identity now, without a trace. `apart`: its samples have times of their own.
+    pub fn foresee(&self, kind: Kind, name: &str, tags: &[&str], apart: bool) -> Prospect {
+        let key = Parts { name, tags, kind };
+        if self.canon.get(&key as &dyn Identified).is_some_and(|found| !found.key().0.is_gone()) {
+            return Prospect::Known;
+        }
+        if apart {
+            let short = (self.credit.load(Ordering::Relaxed) <= 0).then_some(Limit::Memory);
+            return self.limits.met_by(name, tags).or(short).map_or(Prospect::New, Prospect::Shed);
+        }
+        let nursery = self.nursery.lock();
+        match self.refusal(&nursery, &key) {
+            None => Prospect::New,
+            Some(limit) if self.limits.on_limit == OnLimit::Overflow && nursery.names.contains_key(&(kind, Box::from(name))) => {
+                Prospect::Overflow(limit)
+            }
+            Some(limit) => Prospect::Shed(limit),
+        }
+    }
+
+    /// The name on the page that a family has or would get now, and whether it steps aside for another type.
+    pub fn page_name(&self, name: &str, kind: Kind, counter_suffix: bool) -> (String, bool) {
+        self.names.lock().foresee(name, kind, counter_suffix)
     }
 
     /// A handle that names the series without giving it a place in windows: the live one, or a loose one.

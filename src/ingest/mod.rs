@@ -14,7 +14,7 @@ use crate::aggregate::{Aggregator, Counts, Lane, Limit, Patience, Published, Sen
 use crate::clock::Clock;
 use crate::parse::{self, Metric, Options, ParseError, Parsed, Record};
 
-pub use explain::{Bound, Explainer, Explanation, Fate, Identity, Output, Step};
+pub use explain::{Becomes, Bound, Explainer, Explanation, Fate, Identity, Output, Reading, Step};
 pub use rejected::{Rejected, RejectedLine};
 pub use tap::{Heard, Listener, Tap, Wanted};
 
