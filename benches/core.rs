@@ -98,6 +98,35 @@ fn ingest(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// One line, meant to cost much, as the only one of its datagram. The bound is 1 ms each.
+fn hostile(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("hostile");
+    let mut random = fastrand::Rng::with_seed(3);
+    let mut tags: Vec<String> = (0..8_000).map(|tag| format!("{tag:x}:{}", tag % 10)).collect();
+    let ascending = tags.join(",");
+    random.shuffle(&mut tags);
+    let lines = [
+        ("sample rate of 1e-300", "a:1|c|@1e-300".to_string()),
+        ("NaN", "a:NaN|g".to_string()),
+        ("64 KiB of colons", format!("a{}|c", ":".repeat(65_500))),
+        ("64 KiB of colons alone", ":".repeat(65_507)),
+        ("8,000 tags", format!("a:1|c|#{}", tags.join(","))),
+        ("8,000 tags in order", format!("a:1|c|#{ascending}")),
+        ("8,000 tags of a name without a series", format!("b:1|c|#{}", tags.join(","))),
+        ("a pack of 32,000", format!("a:1{}|c", ":1".repeat(32_000))),
+        ("64 KiB of commas", format!("a:1|c|#{}", ",".repeat(65_480))),
+        ("64 KiB of pipes", format!("a:1|c{}", "|".repeat(65_490))),
+    ];
+    for (name, line) in lines {
+        assert!(line.len() <= 65_507, "{name}: {} bytes are no datagram", line.len());
+        let (producer, _cutter) = core();
+        send(&producer, &[b"a:1|c".to_vec()]);
+        let datagram = [line.into_bytes()];
+        group.bench_function(name, |bencher| bencher.iter(|| send(&producer, &datagram)));
+    }
+    group.finish();
+}
+
 fn cut(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("cut");
     group.sample_size(20);
@@ -132,5 +161,5 @@ fn cut(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, ingest, cut);
+criterion_group!(benches, ingest, hostile, cut);
 criterion_main!(benches);

@@ -15,7 +15,9 @@ use statsd_relay::parse::Options;
 /// Lines of one measured run.
 const LINES: u64 = 64_000;
 const CONTEXTS: u64 = 1_000;
-const SHAPES: [&str; 5] = ["counter", "gauge", "timer", "set", "plain"];
+const SHAPES: [&str; 6] = ["counter", "gauge", "timer", "set", "plain", "senders"];
+/// Senders that the last shape has its datagrams from, in turn; all others are from one.
+const SENDERS: u64 = 100;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().collect();
@@ -32,9 +34,12 @@ fn run(shape: &str, send: bool) -> ExitCode {
     for datagram in datagrams(shape, CONTEXTS) {
         producer.batch(producer.ticket()).datagram(&datagram);
     }
-    for datagram in datagrams(shape, LINES) {
+    let senders = if shape == "senders" { SENDERS } else { 1 };
+    for (at, datagram) in (0..).zip(datagrams(shape, LINES)) {
         if send {
-            producer.batch(producer.ticket()).datagram(&datagram);
+            let mut batch = producer.batch(producer.ticket());
+            batch.sent_by(Some(std::net::IpAddr::from([10, 0, 0, (at % senders) as u8])));
+            batch.datagram(&datagram);
         }
     }
     drop(inbox);

@@ -42,6 +42,7 @@ impl Counts {
 
 /// The self-metrics one listener's counts go to. All reasons are there from the start, as 0.
 pub struct Published {
+    pub(super) listener: Box<str>,
     datagrams: Counter,
     bytes: Counter,
     empty: Counter,
@@ -72,6 +73,7 @@ impl Published {
     pub fn new(listener: &str) -> Published {
         let of = [("listener", listener)];
         Published {
+            listener: listener.into(),
             datagrams: telemetry::DATAGRAMS_RECEIVED.counter(&of),
             bytes: telemetry::BYTES_RECEIVED.counter(&of),
             empty: telemetry::DATAGRAMS_EMPTY.counter(&of),

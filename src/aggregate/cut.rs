@@ -9,7 +9,6 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::lane::Logged;
-use super::names::Names;
 use super::standing::{Body, Fold, Standing};
 use super::{Aggregator, Birth, Handed, Lane};
 use crate::model::sketch::saturate;
@@ -78,7 +77,6 @@ pub struct Cutter {
     standings: Vec<Option<Standing>>,
     families: Vec<Rows>,
     by_name: HashMap<(Kind, Box<str>), u32>,
-    names: Names,
     /// Rebuilt when a family changed.
     roster: Option<Arc<[Arc<Family>]>>,
     /// Born, and without a sample so far, by slot.
@@ -111,7 +109,6 @@ impl Cutter {
             standings: Vec::new(),
             families: Vec::new(),
             by_name: HashMap::new(),
-            names: Names::default(),
             roster: None,
             born: HashMap::new(),
             births: Vec::new(),
@@ -128,7 +125,7 @@ impl Cutter {
     /// is settled the same way.
     pub fn keep_names(&mut self, names: impl IntoIterator<Item = (String, Kind)>) {
         for (name, kind) in names {
-            self.names.of(&name, kind, self.options.counter_suffix);
+            self.aggregator.registry.names.lock().of(&name, kind, self.options.counter_suffix);
         }
     }
 
@@ -305,7 +302,7 @@ impl Cutter {
     }
 
     fn name_of(&mut self, series: &Series) -> Arc<str> {
-        let (prom_name, clashed) = self.names.of(series.name(), series.kind(), self.options.counter_suffix);
+        let (prom_name, clashed) = self.aggregator.registry.names.lock().of(series.name(), series.kind(), self.options.counter_suffix);
         if clashed {
             self.report.clashes.push((series.name().to_string(), prom_name.clone()));
         }
@@ -426,7 +423,7 @@ impl Cutter {
             }
         } else if rows.slots.is_empty() {
             self.by_name.remove(&(series.kind(), Box::from(series.name())));
-            self.names.release(series.name(), series.kind());
+            self.aggregator.registry.names.lock().release(series.name(), series.kind());
             self.families.swap_remove(family);
             if let Some(rows) = self.families.get(family) {
                 self.by_name.insert((rows.family.kind, rows.family.name.clone()), family as u32);

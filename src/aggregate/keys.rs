@@ -33,8 +33,8 @@ pub(super) struct Other {
 }
 
 pub(super) enum Fate {
-    /// Its samples have times of their own; what they are multiplied by.
-    Loose(Series, f64),
+    /// Its samples have times of their own; what they are multiplied by, and the blemishes of its tags.
+    Loose(Series, f64, ToleratedSet),
     /// This step drops it.
     Dropped(Hit),
 }

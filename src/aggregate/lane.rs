@@ -1,11 +1,13 @@
 //! A receive thread's own table: raw identity to the value gained in the open window.
 
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
+use std::sync::mpsc::{SyncSender, TrySendError};
 
 use hashbrown::HashTable;
 
 use super::keys::OtherSpelling;
+use super::senders::{Senders, Sent};
 use super::{Counts, Limit, Registry, Resolved};
 use crate::model::sketch::saturate;
 use crate::model::{Check, Event, Kind, Series, Stamped};
@@ -27,6 +29,9 @@ const STAMPED_MAX: usize = 16 << 20;
 const EVENTS_MAX: usize = 4 << 20;
 /// Bytes of a rejected line kept as an example.
 const EXAMPLE_MAX: usize = 200;
+
+/// Runs what may wait for another thread, as the thread at hand may wait.
+pub type Patience = fn(&mut dyn FnMut());
 
 /// One thread's gains since the last hand-over.
 pub struct Lane {
@@ -50,7 +55,9 @@ pub struct Lane {
     /// One rejected line per reason and window.
     examples: Vec<(ParseError, Box<[u8]>)>,
     counts: Counts,
+    pub(super) senders: Senders,
     inbox: SyncSender<Handed>,
+    patience: Patience,
 }
 
 /// A series this lane has met.
@@ -134,8 +141,15 @@ impl Lane {
             events_bytes: 0,
             examples: Vec::new(),
             counts: Counts::default(),
+            senders: Senders::default(),
             inbox,
+            patience: |wait| wait(),
         }
+    }
+
+    /// From now on waits for the cutter in this way.
+    pub fn wait_by(&mut self, patience: Patience) {
+        self.patience = patience;
     }
 
     /// The window it records into.
@@ -146,6 +160,11 @@ impl Lane {
     /// What it counted since the counts were last published.
     pub fn counts(&mut self) -> &mut Counts {
         &mut self.counts
+    }
+
+    /// Notes what a sender sent.
+    pub fn sent(&mut self, sender: Option<IpAddr>, sent: Sent) {
+        self.senders.add(self.window, sender, sent);
     }
 
     /// Closes the lane's window, if it is not `window` yet, and opens that one. Gives what was gained.
@@ -161,9 +180,15 @@ impl Lane {
 
     /// Sends what was gained so far to the cutter; waits while its inbox is full.
     pub fn hand_over(&mut self, handed: Option<Handed>) {
-        if let Some(handed) = handed {
-            // Fails only when the cutter is gone, at the very end of the process.
-            let _ = self.inbox.send(handed);
+        let Some(handed) = handed else { return };
+        // Else it fails only when the cutter is gone, at the very end of the process.
+        if let Err(TrySendError::Full(handed)) = self.inbox.try_send(handed) {
+            let mut waiting = Some(handed);
+            (self.patience)(&mut || {
+                if let Some(handed) = waiting.take() {
+                    let _ = self.inbox.send(handed);
+                }
+            });
         }
     }
 
@@ -441,6 +466,7 @@ impl Lane {
         }
         self.counts.accepted += 1;
         self.counts.tolerate(metric.tolerated);
+        self.counts.tolerate(route.tolerated);
         // Several values in one pack: the last of a gauge stands, those of a counter add up.
         let mut stands = None;
         for value in metric.values.iter().map(|value| saturate(value * route.scale)) {

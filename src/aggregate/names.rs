@@ -26,6 +26,13 @@ pub fn page_name(name: &str, kind: Kind, counter_suffix: bool) -> String {
     base
 }
 
+/// The name of a family that steps aside for another type.
+fn aside(mut base: String, kind: Kind) -> String {
+    base.push('_');
+    base.push_str(kind.as_str());
+    base
+}
+
 /// Prometheus names: one name, one type. The first type has the name; a second gets itself as a suffix.
 #[derive(Default)]
 pub(super) struct Names {
@@ -43,13 +50,26 @@ impl Names {
         let mut base = page_name(name, kind, counter_suffix);
         let mut clashed = false;
         while !self.claim(&base, kind) {
-            base.push('_');
-            base.push_str(kind.as_str());
+            base = aside(base, kind);
             clashed = true;
         }
         let base: Arc<str> = base.into();
         self.kept.insert((kind, name.to_string()), base.clone());
         (base, clashed)
+    }
+
+    /// The name a family has or would get now, and whether another type has the one it would get else.
+    pub(super) fn foresee(&self, name: &str, kind: Kind, counter_suffix: bool) -> (String, bool) {
+        let plain = page_name(name, kind, counter_suffix);
+        let mut base = match self.kept.get(&(kind, name.to_string())) {
+            Some(kept) => kept.to_string(),
+            None => plain.clone(),
+        };
+        while !self.is_free(&taken_by(&base, kind), &base, kind) {
+            base = aside(base, kind);
+        }
+        let clashes = base != plain;
+        (base, clashes)
     }
 
     /// Names outlive their families, so that a clash is settled the same way when both return, until there
@@ -66,11 +86,14 @@ impl Names {
 
     fn claim(&mut self, base: &str, kind: Kind) -> bool {
         let names = taken_by(base, kind);
-        let owner = (base.to_string(), kind);
-        let free = names.iter().all(|name| self.claims.get(name).is_none_or(|have| *have == owner));
+        let free = self.is_free(&names, base, kind);
         if free {
-            self.claims.extend(names.into_iter().map(|name| (name, owner.clone())));
+            self.claims.extend(names.into_iter().map(|name| (name, (base.to_string(), kind))));
         }
         free
+    }
+
+    fn is_free(&self, names: &[String], base: &str, kind: Kind) -> bool {
+        names.iter().all(|name| self.claims.get(name).is_none_or(|(have, of)| have == base && *of == kind))
     }
 }

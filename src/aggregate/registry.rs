@@ -13,11 +13,12 @@ use parking_lot::Mutex;
 
 use super::hits::Hits;
 use super::keys::{Canonical, Fate, Identified, Known, Other, OtherSpelling, Parts, Spelled, hash_spelling};
+use super::names::Names;
 use super::spellings::Spellings;
 use super::{LimitsConfig, OnLimit};
 use crate::model::series::{NameStyle, Spelling};
-use crate::model::{Kind, Series};
-use crate::parse::{self, ToleratedSet};
+use crate::model::{Kind, Series, labels};
+use crate::parse::{self, Tolerated, ToleratedSet};
 use crate::shape::{DropReason, Hit, SeriesOptions, Shaped, Shaping};
 
 /// Why a sample did not get a place of its own. Doubles as a label.
@@ -85,6 +86,18 @@ pub enum Resolved {
     Dropped(DropReason),
 }
 
+/// What an identity would be resolved to now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Prospect {
+    /// It has a series.
+    Known,
+    /// It gets one.
+    New,
+    /// The overflow series of its name stands in.
+    Overflow(Limit),
+    Shed(Limit),
+}
+
 /// What a spelling was resolved to.
 #[derive(Debug)]
 pub struct Route {
@@ -115,6 +128,8 @@ pub struct Registry {
     others: DashMap<Other, (), RandomState>,
     /// By name, type and sorted tags.
     canon: DashMap<Canonical, (), RandomState>,
+    /// Names of the page: the cutter gives them.
+    pub(super) names: Mutex<Names>,
     /// Births take turns.
     nursery: Mutex<Nursery>,
     live: AtomicUsize,
@@ -172,6 +187,7 @@ impl Registry {
             spelled: Spellings::default(),
             others: DashMap::with_hasher(RandomState::default()),
             canon: DashMap::with_hasher(RandomState::default()),
+            names: Mutex::default(),
             nursery: Mutex::default(),
             live: AtomicUsize::new(0),
             credit: AtomicI64::new(i64::MAX),
@@ -233,21 +249,46 @@ impl Registry {
         }
     }
 
+    /// What would become of a shaped identity now, without a trace. `apart`: its samples have times of their own.
+    pub fn foresee(&self, kind: Kind, name: &str, tags: &[&str], apart: bool) -> Prospect {
+        let key = Parts { name, tags, kind };
+        if self.canon.get(&key as &dyn Identified).is_some_and(|found| !found.key().0.is_gone()) {
+            return Prospect::Known;
+        }
+        if apart {
+            let short = (self.credit.load(Ordering::Relaxed) <= 0).then_some(Limit::Memory);
+            return self.limits.met_by(name, tags).or(short).map_or(Prospect::New, Prospect::Shed);
+        }
+        let nursery = self.nursery.lock();
+        match self.refusal(&nursery, &key) {
+            None => Prospect::New,
+            Some(limit) if self.limits.on_limit == OnLimit::Overflow && nursery.names.contains_key(&(kind, Box::from(name))) => {
+                Prospect::Overflow(limit)
+            }
+            Some(limit) => Prospect::Shed(limit),
+        }
+    }
+
+    /// The name on the page that a family has or would get now, and whether it steps aside for another type.
+    pub fn page_name(&self, name: &str, kind: Kind, counter_suffix: bool) -> (String, bool) {
+        self.names.lock().foresee(name, kind, counter_suffix)
+    }
+
     /// A handle that names the series without giving it a place in windows: the live one, or a loose one.
     pub fn detached(&self, spelling: &Spelling<'_>) -> Route {
         if let Some(route) = self.spelled.find(spelling) {
             return route;
         }
         if let Some(other) = self.others.get(spelling as &dyn Spelled) {
-            let resolved = match &other.key().fate {
-                Fate::Loose(series, _) => Resolved::Series(series.clone()),
+            return match &other.key().fate {
+                Fate::Loose(series, scale, tolerated) => {
+                    Route { resolved: Resolved::Series(series.clone()), tolerated: *tolerated, scale: *scale }
+                }
                 Fate::Dropped(hit) => {
                     self.hits.count(*hit);
-                    Resolved::Dropped(hit.drop_reason())
+                    Route { resolved: Resolved::Dropped(hit.drop_reason()), tolerated: ToleratedSet::default(), scale: 1.0 }
                 }
             };
-            let scale = if let Fate::Loose(_, scale) = other.key().fate { scale } else { 1.0 };
-            return Route { resolved, tolerated: ToleratedSet::default(), scale };
         }
         let (shaped, tolerated) = self.shape(spelling);
         let route = |resolved| Route { resolved, tolerated, scale: shaped.scale };
@@ -264,7 +305,7 @@ impl Registry {
             Ok(series) => series,
             Err(limit) => return route(Resolved::Shed(limit)),
         };
-        self.remember_other(spelling, Fate::Loose(series.clone(), shaped.scale));
+        self.remember_other(spelling, Fate::Loose(series.clone(), shaped.scale, tolerated));
         route(Resolved::Series(series))
     }
 
@@ -297,6 +338,7 @@ impl Registry {
         let identity = parse::identity(*spelling);
         let tolerated = identity.tolerated;
         let shaped = self.shaping.apply(identity, spelling.kind);
+        let tolerated = unlabelled(tolerated, &shaped.tags);
         for &hit in &shaped.hits {
             self.hits.count(hit);
         }
@@ -506,6 +548,14 @@ impl Registry {
             self.promised.fetch_add(more, Ordering::Relaxed);
         }
     }
+}
+
+/// The blemishes of tags, with those that are on no page and in no query: they become no label.
+pub fn unlabelled<T: AsRef<str>>(mut tolerated: ToleratedSet, tags: &[T]) -> ToleratedSet {
+    if tags.iter().any(|tag| labels::is_reserved(tag.as_ref())) {
+        tolerated.insert(Tolerated::TagDropped);
+    }
+    tolerated
 }
 
 /// What needs no shaping: it was shaped before.

@@ -44,6 +44,10 @@ impl ExplainArgs {
 fn lines(sample: &Value) -> Vec<String> {
     let strict = if sample["strict"] == true { ", strict" } else { "" };
     let mut lines = vec![format!("line       {}", text(&sample["line"])), format!("dialect    {}{strict}", text(&sample["dialect"]))];
+    let listeners: Vec<&str> = items(&sample["listeners"]).map(text).collect();
+    if !listeners.is_empty() {
+        lines.push(format!("listeners  {}", listeners.join(", ")));
+    }
     let record = &sample["record"];
     if record["kind"] == "error" {
         if let Some(at) = sample["offset"].as_u64() {
@@ -79,9 +83,6 @@ fn fate(metric: &Value) -> Vec<String> {
     for bound in items(&metric["limits"]) {
         lines.push(format!("limit      {} {} of {}", text(&bound["limit"]), bound["has"], bound["most"]));
     }
-    if let Some(limit) = metric["limited"].as_str() {
-        lines.push(format!("limited    {limit}: it gets no series of its own"));
-    }
     for step in items(&metric["shaping"]) {
         let captures: Vec<String> = items(&step["captures"]).skip(1).map(|capture| shown(text(capture))).collect();
         let captures = if captures.is_empty() { String::new() } else { format!(" ($1.. = {})", captures.join(", ")) };
@@ -92,6 +93,17 @@ fn fate(metric: &Value) -> Vec<String> {
     }
     if let Some(reason) = metric["dropped"].as_str() {
         lines.push(format!("dropped    {reason}"));
+        return lines;
+    }
+    if let Some(limit) = metric["limited"].as_str() {
+        let then = match text(&metric["becomes"]) {
+            "overflow_or_shed" => "the overflow series of its name has its samples, if that name has a series; else they are shed",
+            "overflow" => "the overflow series of its name has its samples",
+            _ => "it is shed",
+        };
+        lines.push(format!("limited    {limit}: it gets no series of its own; {then}"));
+    }
+    if metric["becomes"] == "shed" {
         return lines;
     }
     let series = &metric["series"];

@@ -28,7 +28,7 @@ pub(super) struct TapArgs {
     server: ServerArgs,
 }
 
-/// Shows the metrics with the most series and the tags with the most values
+/// Shows the metrics with the most series, the tags with the most values and who sends the most
 #[derive(Args, Debug)]
 pub(super) struct TopArgs {
     /// Print once; otherwise, on a terminal, every two seconds
@@ -121,6 +121,17 @@ fn table(data: &Value) -> Vec<String> {
     lines.push(String::new());
     lines.push(format!("{:>9}  TAG", "VALUES"));
     lines.extend(items(&data["tags"]).map(|tag| format!("{:>9}  {}", tag["values"].as_u64().unwrap_or(0), shown(&tag["key"]))));
+    lines.push(String::new());
+    lines.push(format!("{:>9} {:>12}  {:<39}  LISTENER", "LINES/S", "BYTES/S", "SENDER"));
+    lines.extend(items(&data["senders"]).map(|sending| {
+        format!(
+            "{:>9.1} {:>12.1}  {:<39}  {}",
+            sending["linesPerSecond"].as_f64().unwrap_or(0.0),
+            sending["bytesPerSecond"].as_f64().unwrap_or(0.0),
+            sending["sender"].as_str().unwrap_or("-"),
+            shown(&sending["listener"]),
+        )
+    }));
     lines
 }
 
@@ -147,8 +158,10 @@ mod tests {
     fn the_biggest_are_a_table() {
         let metric =
             json!({"name": "a\u{1b}b", "type": "counter", "series": 3, "samplesPerSecond": 1.25, "lastSeen": "2026-01-01T00:00:00Z"});
-        let lines = table(&json!({"metrics": [metric], "tags": [{"key": "env", "values": 2}]}));
+        let sending = json!({"sender": null, "listener": "udp:x", "linesPerSecond": 2.5, "bytesPerSecond": 30});
+        let lines = table(&json!({"metrics": [metric], "tags": [{"key": "env", "values": 2}], "senders": [sending]}));
         assert_eq!(lines[1], r"        3          1.2  2026-01-01T00:00:00Z  counter       a\u{1b}b");
         assert_eq!(lines[4], "        2  env");
+        assert_eq!(lines[7], format!("      2.5         30.0  {:<39}  udp:x", "-"));
     }
 }

@@ -90,8 +90,16 @@ pub fn parse(name: &Path, text: &str) -> Result<Config, ConfigError> {
 /// Everything wrong with the values themselves, as (path, message).
 fn problems(config: &Config) -> Vec<(String, String)> {
     let mut problems = validate::errors(config);
-    problems.extend(not_built::refused(config));
+    let broken: Vec<String> = problems.iter().map(|(path, _)| path.clone()).collect();
+    // What has to be changed anyway is said once.
+    let covered = |path: &str| broken.iter().any(|broken| path.strip_prefix(broken.as_str()).is_some_and(|rest| !starts_word(rest)));
+    problems.extend(not_built::refused(config).into_iter().filter(|(path, _)| !covered(path)));
     problems
+}
+
+/// Whether a key goes on here: `b` of `ab` does, `.b` and `[0]` do not.
+fn starts_word(rest: &str) -> bool {
+    !rest.is_empty() && !rest.starts_with(['.', '['])
 }
 
 /// A file's text, at most [`yaml::MAX_BYTES`].

@@ -10,7 +10,6 @@ type Row = (&'static str, &'static [&'static str]);
 /// Whoever builds one deletes its row.
 const NOT_BUILT: &[Row] = &[
     // Only how long raw windows are kept may change.
-    ("store.tiers[0].step", &[]),
     ("store.tiers[1]", &[]),
     ("store.tiers[2]", &[]),
     ("store.tiers[3]", &[]),
@@ -51,7 +50,7 @@ pub(super) fn refused(config: &Config) -> Vec<(String, String)> {
         };
         for (path, value) in at(&config, pattern) {
             if !allowed.contains(&value) {
-                refused.push((path, format!("not built yet; {}", remedy(&allowed))));
+                refused.push((path, remedy(pattern, &value, &allowed)));
             }
         }
     }
@@ -103,8 +102,28 @@ fn essence(value: &Value) -> Value {
     }
 }
 
-/// What to write instead.
-fn remedy(allowed: &[Value]) -> String {
-    let values: Vec<String> = allowed.iter().filter(|value| !value.is_null()).map(|value| value.to_string().replace('"', "")).collect();
-    if values.is_empty() { "leave it out".to_string() } else { format!("leave it out or write {}", values.join(" or ")) }
+/// What to write instead. An item that has its own row cannot be left out alone, its list can.
+fn remedy(pattern: &str, value: &Value, allowed: &[Value]) -> String {
+    let values: Vec<String> = allowed.iter().filter(|value| !value.is_null()).map(flow).collect();
+    let values = values.join(" or ");
+    match pattern.split_once('[') {
+        _ if values.is_empty() => "not built yet; leave it out".to_string(),
+        Some((list, item)) if !item.starts_with(']') => {
+            let state = if value.is_null() { "a list without it is not built yet" } else { "not built yet" };
+            format!("{state}; write {values}, or leave {list} out")
+        }
+        _ => format!("not built yet; leave it out or write {values}"),
+    }
+}
+
+/// A value as one writes it on one line of YAML.
+fn flow(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) => format!("[{}]", items.iter().map(flow).collect::<Vec<_>>().join(", ")),
+        Value::Object(keys) => {
+            format!("{{ {} }}", keys.iter().map(|(key, value)| format!("{key}: {}", flow(value))).collect::<Vec<_>>().join(", "))
+        }
+        value => value.to_string(),
+    }
 }

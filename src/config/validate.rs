@@ -5,10 +5,11 @@ mod sinks;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use super::Config;
-use crate::listen::Prefix;
+use crate::listen::{Prefix, UnixEndpoint};
 use crate::model::ByteSize;
 use crate::shape;
 
@@ -114,6 +115,14 @@ fn listen(config: &Config, findings: &mut Findings) {
             findings.require(path, format!("{key}[{index}].path"), "expected an absolute path, or @ and a name, of at most 107 bytes");
         }
         findings.distinct(key, ".path", endpoints.iter().map(|endpoint| endpoint.path.as_str()));
+    }
+    // A file is one socket, whatever its kind; a name without a file is another one for each kind.
+    for (index, UnixEndpoint { path, .. }) in listen.unix_stream.iter().enumerate().filter(|(_, stream)| stream.path.starts_with('/')) {
+        let first = listen.unix_datagram.iter().position(|datagram| Path::new(&datagram.path) == Path::new(path));
+        if let Some(first) = first {
+            let message = format!("{path:?} is taken by listen.unix_datagram[{first}]; a socket file has one kind: choose another path");
+            findings.add(format!("listen.unix_stream[{index}].path"), message);
+        }
     }
     for (index, prefix) in listen.allow_from.iter().enumerate() {
         findings.check(format!("listen.allow_from[{index}]"), prefix.parse::<Prefix>());

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::out_of_reach;
-use crate::aggregate::{Limit, LimitsConfig, page_name};
+use crate::aggregate::{Aggregator, Limit, LimitsConfig, OnLimit, Prospect, page_name, unlabelled};
 use crate::encode::datadog;
 use crate::model::{Kind, labels};
 use crate::parse::{self, Metric, Options, Parsed, Record, ToleratedSet, json};
@@ -19,7 +19,8 @@ const SHOWN_MAX: usize = 4_096;
 
 /// The configuration a line is explained under.
 pub struct Explainer {
-    pub options: Options,
+    /// The ways in which lines are read; at least one.
+    pub readings: Vec<Reading>,
     pub shaping: Arc<Shaping>,
     pub limits: LimitsConfig,
     /// How old a sample with a time of its own may be.
@@ -28,6 +29,32 @@ pub struct Explainer {
     pub counter_suffix: bool,
     /// By the names of their sinks.
     pub datadog: Vec<(String, datadog::Options)>,
+    /// The relay at work, if it is to be asked what it has.
+    pub live: Option<Arc<Aggregator>>,
+}
+
+/// A way in which lines are read, and the listeners that read so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reading {
+    pub listeners: Vec<String>,
+    pub options: Options,
+}
+
+impl Reading {
+    /// Every way of some listeners, each once; without a listener that of `default`.
+    pub fn all(listeners: impl IntoIterator<Item = (String, Options)>, default: Options) -> Vec<Reading> {
+        let mut readings: Vec<Reading> = Vec::new();
+        for (listener, options) in listeners {
+            match readings.iter_mut().find(|reading| reading.options == options) {
+                Some(reading) => reading.listeners.push(listener),
+                None => readings.push(Reading { listeners: vec![listener], options }),
+            }
+        }
+        if readings.is_empty() {
+            readings.push(Reading { listeners: Vec::new(), options: default });
+        }
+        readings
+    }
 }
 
 /// One sample, event, check or refusal of a line.
@@ -36,6 +63,8 @@ pub struct Explainer {
 pub struct Explanation {
     /// Control characters are escaped.
     pub line: String,
+    /// Those that read it so.
+    pub listeners: Vec<String>,
     pub dialect: &'static str,
     pub strict: bool,
     /// What the line says, or why it is refused, as `parse` prints it.
@@ -58,13 +87,37 @@ pub struct Fate {
     pub scale: f64,
     /// Why shaping drops it.
     pub dropped: Option<&'static str>,
+    pub becomes: Becomes,
+    /// What it is added to in the end.
     pub series: Identity,
     pub limits: Vec<Bound>,
-    /// The limit that keeps it from a series of its own, whatever else is live.
+    /// The limit that keeps it from a series of its own: whatever else is live, or with what is live now.
     pub limited: Option<&'static str>,
+    /// Another type has its name on the page, so that its own is another. Told by a relay at work.
+    pub clashes: bool,
     /// The unix second it stands at, apart from the window.
     pub stamped: Option<u64>,
     pub outputs: Vec<Output>,
+}
+
+/// Where a metric's samples go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Becomes {
+    /// A series of its own, as far as can be told without a relay at work.
+    Series,
+    /// A series that is there.
+    Known,
+    /// A series that is not there yet.
+    New,
+    /// The overflow series of its name.
+    Overflow,
+    /// The overflow series of its name if that name has a series, else nothing.
+    OverflowOrShed,
+    /// Nothing: a limit sheds it.
+    Shed,
+    /// Nothing: shaping drops it.
+    Dropped,
 }
 
 /// A step of shaping, and the identity after it.
@@ -116,27 +169,32 @@ pub struct Output {
 }
 
 impl Explainer {
-    /// Explains every sample of a line at `now` (unix milliseconds). An empty line is nothing.
+    /// Explains every sample of a line, as each kind of listener reads it, at `now` (unix milliseconds). An empty line is nothing.
     pub fn explain(&self, line: &[u8], now: i64) -> Vec<Explanation> {
         let mut all = Vec::new();
-        parse::each(line, &self.options, &mut |parsed| all.push(self.one(&parsed, now)));
+        for reading in &self.readings {
+            parse::each(line, &reading.options, &mut |parsed| all.push(self.one(&parsed, reading, now)));
+        }
         all
     }
 
-    fn one(&self, parsed: &Parsed<'_>, now: i64) -> Explanation {
+    fn one(&self, parsed: &Parsed<'_>, reading: &Reading, now: i64) -> Explanation {
         let (tolerated, metric) = match &parsed.record {
             Ok(Record::Metric(metric)) => {
+                let fate = self.fate(metric, now);
                 let mut tolerated = names(metric.tolerated);
-                tolerated.extend(names(parse::identity(metric.spelling).tolerated));
-                (tolerated, Some(self.fate(metric, now)))
+                tolerated.extend(names(unlabelled(parse::identity(metric.spelling).tolerated, &fate.series.tags)));
+                (tolerated, Some(fate))
             }
-            Ok(Record::Event(_, _, tolerated) | Record::Check(_, _, tolerated)) => (names(*tolerated), None),
+            Ok(Record::Event(_, _, tolerated)) => (names(*tolerated), None),
+            Ok(Record::Check(check, _, tolerated)) => (names(unlabelled(*tolerated, &check.tags)), None),
             Err(_) => (Vec::new(), None),
         };
         Explanation {
             line: parse::escaped(parsed.line, SHOWN_MAX),
-            dialect: self.options.dialect.as_str(),
-            strict: self.options.strict,
+            listeners: reading.listeners.clone(),
+            dialect: reading.options.dialect.as_str(),
+            strict: reading.options.strict,
             record: serde_json::to_value(json::object(&parsed.record)).unwrap_or_default(),
             offset: parsed.record.as_ref().err().and_then(|reason| parse::place(parsed.line, *reason)),
             tolerated,
@@ -149,48 +207,73 @@ impl Explainer {
         let shaped = self.shaping.explain(parse::identity(metric.spelling), kind);
         let dropped = shaped.dropped_by.map(|hit| hit.drop_reason().as_str());
         let steps = shaped.steps.into_iter().map(Step::from).collect();
-        let series = Identity { name: shaped.name, r#type: kind, tags: shaped.tags };
+        let mut series = Identity { name: shaped.name, r#type: kind, tags: shaped.tags };
         let tags: Vec<&str> = series.tags.iter().map(String::as_str).collect();
+        let (has_tags, has_bytes) = (tags.len(), LimitsConfig::key_bytes_of(&series.name, &tags));
         let stamped = metric.stands_apart();
-        let limited = match stamped {
-            Some(at) => out_of_reach(at, now, self.back),
-            None => None,
+        let (becomes, limited) = match stamped.and_then(|at| out_of_reach(at, now, self.back)) {
+            _ if dropped.is_some() => (Becomes::Dropped, None),
+            Some(limit) => (Becomes::Shed, Some(limit)),
+            None => self.prospect(&series, &tags, stamped.is_some()),
         };
-        let limited = limited.or_else(|| self.limits.met_by(&series.name, &tags));
-        let mut outputs = vec![self.prometheus(&series)];
-        if dropped.is_some() {
-            outputs.clear();
+        if becomes == Becomes::Overflow {
+            series.tags = vec!["overflow:true".into()];
         }
-        let sinks = if dropped.is_some() { &[][..] } else { &self.datadog };
-        outputs.extend(sinks.iter().map(|(sink, options)| datadog(sink, &series, options)));
+        let plain = page_name(&series.name, kind, self.counter_suffix);
+        let named = self.live.as_ref().map(|live| live.registry.page_name(&series.name, kind, self.counter_suffix));
+        let (page_name, clashes) = named.unwrap_or((plain, false));
+        let mut outputs = Vec::new();
+        if !matches!(becomes, Becomes::Dropped | Becomes::Shed) {
+            outputs.push(prometheus(page_name, &series));
+            outputs.extend(self.datadog.iter().map(|(sink, options)| datadog(sink, &series, options)));
+        }
         let bound = |limit: Limit, has, most| Bound { limit: limit.as_str(), has, most };
         Fate {
             // The rate of gauges and sets means nothing, nor that of a sample with a time of its own.
             weight: if stamped.is_some() || matches!(metric.spelling.kind, Kind::Gauge | Kind::Set) { 1.0 } else { 1.0 / metric.rate },
             limits: vec![
-                bound(Limit::TagsPerSeries, tags.len(), self.limits.tags_per_series),
-                bound(Limit::KeyBytes, LimitsConfig::key_bytes_of(&series.name, &tags), self.limits.key_bytes),
+                bound(Limit::TagsPerSeries, has_tags, self.limits.tags_per_series),
+                bound(Limit::KeyBytes, has_bytes, self.limits.key_bytes),
             ],
             shaping: steps,
             scale: shaped.scale,
             dropped,
+            becomes,
             series,
             limited: limited.map(Limit::as_str),
+            clashes,
             stamped,
             outputs,
         }
     }
 
-    fn prometheus(&self, series: &Identity) -> Output {
-        let name = page_name(&series.name, series.r#type, self.counter_suffix);
-        let derived = labels::derive(&name, series.tags.iter().map(String::as_str));
-        let names = match series.r#type {
-            kind if kind.is_sketch() => vec![name.clone(), format!("{name}_sum"), format!("{name}_count")],
-            _ => vec![name.clone()],
-        };
-        let labels = derived.iter().filter(|(key, _)| *key != labels::NAME).map(|(key, value)| (key.to_string(), value.to_string()));
-        Output { output: "prometheus".into(), names, labels: labels.collect(), tags: Vec::new(), host: None, unfit: None }
+    /// Where an identity's samples go, and the limit that has a say in it.
+    fn prospect(&self, series: &Identity, tags: &[&str], apart: bool) -> (Becomes, Option<Limit>) {
+        if let Some(live) = &self.live {
+            return match live.registry.foresee(series.r#type, &series.name, tags, apart) {
+                Prospect::Known => (Becomes::Known, None),
+                Prospect::New => (Becomes::New, None),
+                Prospect::Overflow(limit) => (Becomes::Overflow, Some(limit)),
+                Prospect::Shed(limit) => (Becomes::Shed, Some(limit)),
+            };
+        }
+        match self.limits.met_by(&series.name, tags) {
+            None => (Becomes::Series, None),
+            Some(limit) if apart || self.limits.on_limit == OnLimit::Drop => (Becomes::Shed, Some(limit)),
+            Some(limit) => (Becomes::OverflowOrShed, Some(limit)),
+        }
     }
+}
+
+fn prometheus(name: String, series: &Identity) -> Output {
+    let derived = labels::derive(&name, series.tags.iter().map(String::as_str));
+    let labels = derived.iter().filter(|(key, _)| *key != labels::NAME).map(|(key, value)| (key.to_string(), value.to_string()));
+    let labels = labels.collect();
+    let names = match series.r#type {
+        kind if kind.is_sketch() => vec![name.clone(), format!("{name}_sum"), format!("{name}_count")],
+        _ => vec![name],
+    };
+    Output { output: "prometheus".into(), names, labels, tags: Vec::new(), host: None, unfit: None }
 }
 
 fn datadog(sink: &str, series: &Identity, options: &datadog::Options) -> Output {
@@ -222,12 +305,13 @@ mod tests {
             compression: crate::encode::Compression::None,
         };
         Explainer {
-            options: Options::default(),
+            readings: Reading::all([], Options::default()),
             shaping: Arc::default(),
             limits: LimitsConfig { tags_per_series: 2, ..LimitsConfig::default() },
             back: Duration::from_secs(3_600),
             counter_suffix: true,
             datadog: vec![("dd".into(), options)],
+            live: None,
         }
     }
 
@@ -262,5 +346,7 @@ mod tests {
         let refused = explained("a:x|c");
         assert_eq!((&refused.record["reason"], refused.offset), (&"bad_value".into(), Some(2)));
         assert_eq!(explained("a:1|c|zz").tolerated, ["field_unknown"]);
+        let reserved = explained("a:1|c|#__name__:b");
+        assert_eq!((&reserved.tolerated[..], reserved.metric.unwrap().outputs[0].labels.len()), (&["tag_dropped"][..], 0));
     }
 }

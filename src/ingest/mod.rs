@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::aggregate::{Aggregator, Counts, Lane, Limit, Published, TOGETHER};
+use crate::aggregate::{Aggregator, Counts, Lane, Limit, Patience, Published, Sent, TOGETHER, unlabelled};
 use crate::clock::Clock;
 use crate::parse::{self, Metric, Options, ParseError, Parsed, Record};
 
-pub use explain::{Bound, Explainer, Explanation, Fate, Identity, Output, Step};
+pub use explain::{Becomes, Bound, Explainer, Explanation, Fate, Identity, Output, Reading, Step};
 pub use rejected::{Rejected, RejectedLine};
 pub use tap::{Heard, Listener, Tap, Wanted};
 
@@ -61,6 +61,13 @@ impl Producer {
         Producer { back, ..self }
     }
 
+    /// The same, waiting for the cutter in this way when that is slower than what comes in.
+    #[must_use]
+    pub fn waiting_by(self, patience: Patience) -> Producer {
+        self.lane.lock().wait_by(patience);
+        self
+    }
+
     /// Unix seconds now.
     fn second(&self) -> i64 {
         self.clock.now_ms().div_euclid(1_000)
@@ -81,7 +88,8 @@ impl Producer {
         let mut lane = self.lane.lock();
         let handed = lane.turn(self.aggregator.window());
         lane.hand_over(handed);
-        Batch { producer: self, lane, stamp: ticket, sender: None, tapped: self.views.tap.is_heard() }
+        let tapped = self.views.tap.is_heard();
+        Batch { producer: self, lane, stamp: ticket, sender: None, sent_before: ticket, bytes: 0, tapped }
     }
 }
 
@@ -89,15 +97,37 @@ impl Producer {
 pub struct Batch<'a> {
     producer: &'a Producer,
     lane: MutexGuard<'a, Lane>,
+    /// Of the last line: each one's is greater by one.
     stamp: u64,
     sender: Option<IpAddr>,
+    /// The stamp when this sender's turn began, and its bytes since.
+    sent_before: u64,
+    bytes: usize,
     tapped: bool,
 }
 
+impl Drop for Batch<'_> {
+    fn drop(&mut self) {
+        self.credit();
+    }
+}
+
 impl Batch<'_> {
-    /// Names who sent what follows, where the transport tells; shown with rejected lines.
+    /// Names who sent what follows, where the transport tells; shown with rejected lines, and by how much it is.
     pub fn sent_by(&mut self, sender: Option<IpAddr>) {
-        self.sender = sender;
+        if sender != self.sender {
+            self.credit();
+            self.sender = sender;
+        }
+    }
+
+    /// Notes how much came from the sender that had its turn: once for as many datagrams as follow each other.
+    fn credit(&mut self) {
+        let sent = Sent { lines: self.stamp - self.sent_before, bytes: self.bytes as u64 };
+        if sent != Sent::default() {
+            self.lane.sent(self.sender, sent);
+        }
+        (self.sent_before, self.bytes) = (self.stamp, 0);
     }
 
     /// Records every line of a datagram, or of a stream's frame. A line that is refused harms no other.
@@ -105,6 +135,7 @@ impl Batch<'_> {
         let counts = self.lane.counts();
         counts.datagrams += 1;
         counts.bytes += bytes.len() as u64;
+        self.bytes += bytes.len();
         if bytes.is_empty() {
             counts.empty += 1;
             return;
@@ -117,6 +148,7 @@ impl Batch<'_> {
         let counts = self.lane.counts();
         counts.datagrams += 1;
         counts.bytes += bytes.len() as u64;
+        self.bytes += bytes.len();
         counts.truncated += 1;
         let options = &self.producer.options;
         parse::each_truncated(bytes, options, &mut |parsed| self.record(parsed));
@@ -127,12 +159,14 @@ impl Batch<'_> {
         let counts = self.lane.counts();
         counts.datagrams += 1;
         counts.bytes += bytes.len() as u64;
+        self.bytes += bytes.len();
         counts.denied += 1;
     }
 
     /// Records lines of a stream that has no frames, and so nothing to count but bytes.
     pub fn lines(&mut self, bytes: &[u8]) {
         self.lane.counts().bytes += bytes.len() as u64;
+        self.bytes += bytes.len();
         self.each(bytes);
     }
 
@@ -179,7 +213,7 @@ impl Batch<'_> {
                 lane.record_event(*event, producer.second());
             }
             Ok(Record::Check(check, _, tolerated)) => {
-                lane.counts().tolerate(tolerated);
+                lane.counts().tolerate(unlabelled(tolerated, &check.tags));
                 lane.record_check(*check, producer.second());
             }
             Err(reason) => self.reject(reason, parsed.line),

@@ -87,6 +87,13 @@ pub fn label_name(key: &str) -> String {
     sanitised(key)
 }
 
+/// Whether a tag becomes no label: names that begin `__` are Prometheus' own.
+pub fn is_reserved(tag: &str) -> bool {
+    let key = tag.split_once(':').map_or(tag, |(key, _)| key);
+    let mut chars = key.chars().map(|c| c.is_ascii_alphanumeric());
+    (chars.next(), chars.next()) == (Some(false), Some(false))
+}
+
 fn sanitised(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 1);
     if text.starts_with(|first: char| first.is_ascii_digit()) || text.is_empty() {
@@ -99,15 +106,15 @@ fn sanitised(text: &str) -> String {
 /// Derives the labels of a series: `name` is its family's Prometheus name, `tags` are as received.
 ///
 /// A tag without a value gets `true`; several values of one key are joined with `,` in their sorted
-/// order; keys beginning `__` are refused (left out).
+/// order; [reserved](is_reserved) ones are left out.
 pub fn derive<'a>(name: &str, tags: impl Iterator<Item = &'a str>) -> Labels {
     let mut pairs: Vec<(String, String)> = vec![(NAME.to_string(), name.to_string())];
     for tag in tags {
-        let (key, value) = tag.split_once(':').unwrap_or((tag, "true"));
-        let key = label_name(key);
-        if key.starts_with("__") {
+        if is_reserved(tag) {
             continue;
         }
+        let (key, value) = tag.split_once(':').unwrap_or((tag, "true"));
+        let key = label_name(key);
         match pairs.iter_mut().find(|(have, _)| *have == key) {
             Some((_, values)) if !value.is_empty() => {
                 if !values.is_empty() {
@@ -131,6 +138,14 @@ mod tests {
         let tags = ["bare", "env:prod", "k.x:1", "k.x:2", "k:", "__hidden:1", "9lives:yes"];
         let labels = derive("web_hits", tags.into_iter());
         assert_eq!(labels.to_string(), r#"web_hits{_9lives="yes", bare="true", env="prod", k_x="1,2"}"#);
+    }
+
+    #[test]
+    fn a_tag_is_reserved_when_its_label_would_begin_with_two_underscores() {
+        for tag in ["__name__:x", "__", "..a", "-.:1", "é€", "_.x:__", "env:__x", "_a", "_", "9_", "", ":__", "a__"] {
+            let key = tag.split_once(':').map_or(tag, |(key, _)| key);
+            assert_eq!(is_reserved(tag), label_name(key).starts_with("__"), "{tag}");
+        }
     }
 
     #[test]

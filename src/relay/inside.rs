@@ -3,11 +3,12 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use super::StartError;
 use super::start::{LateStore, hostname, shaping};
+use super::{StartError, sockets};
+use crate::aggregate::Aggregator;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::ingest::{Explainer, Views};
+use crate::ingest::{Explainer, Reading, Views};
 use crate::parse::Options;
 use crate::shape::Shaping;
 use crate::sink::{self, SinkContext, SinkHandle, SinkType};
@@ -30,12 +31,14 @@ pub(super) fn raw_kept(config: &Config) -> Duration {
 pub(super) fn inside(
     config: &Config,
     shaping: Arc<Shaping>,
+    readings: Vec<(String, Options)>,
+    aggregator: Arc<Aggregator>,
     views: Arc<Views>,
     store: Arc<LateStore>,
     sinks: Sinks,
     clock: Clock,
 ) -> Inside {
-    let explainer = explainer_by(config, shaping);
+    let explainer = Explainer { live: Some(aggregator.clone()), ..explainer_by(config, shaping, readings) };
     Inside {
         views,
         notes: Box::new(move |range, limit| {
@@ -44,6 +47,7 @@ pub(super) fn inside(
         }),
         sinks: Box::new(move || sinks.get().into_iter().flatten().map(status).collect()),
         explain: Box::new(move |line| explainer.explain(line.as_bytes(), clock.now_ms())),
+        senders: Box::new(move || aggregator.senders()),
     }
 }
 
@@ -51,20 +55,21 @@ fn status((r#type, sink): &(SinkType, SinkHandle)) -> SinkStatus {
     SinkStatus { name: sink.name().to_string(), r#type: r#type.as_str(), health: sink.health() }
 }
 
-/// What explains a line under this configuration, as a listener that names nothing of its own reads it.
+/// What explains a line under this configuration, as each kind of its listeners reads it. No relay is asked.
 pub fn explainer(config: &Config) -> Result<Explainer, StartError> {
-    Ok(explainer_by(config, Arc::new(shaping(config)?)))
+    Ok(explainer_by(config, Arc::new(shaping(config)?), sockets::readings(&config.listen)))
 }
 
-fn explainer_by(config: &Config, shaping: Arc<Shaping>) -> Explainer {
+fn explainer_by(config: &Config, shaping: Arc<Shaping>, readings: impl IntoIterator<Item = (String, Options)>) -> Explainer {
     let context = SinkContext { interval: config.aggregate.interval, clock: Clock::system(), hostname: hostname() };
     let datadog = config.sinks.iter().filter_map(|sink| Some((sink.name.clone(), sink::datadog_options(sink, &context)?)));
     Explainer {
-        options: Options { dialect: config.listen.dialect, strict: config.listen.strict, eol_required: false },
+        readings: Reading::all(readings, Options { dialect: config.listen.dialect, strict: config.listen.strict, eol_required: false }),
         shaping,
         limits: config.limits.clone(),
         back: raw_kept(config),
         counter_suffix: config.scrape.counter_suffix,
         datadog: datadog.collect(),
+        live: None,
     }
 }

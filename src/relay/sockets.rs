@@ -23,6 +23,14 @@ pub(super) struct Sockets {
     pub(super) missing: Vec<String>,
 }
 
+impl Sockets {
+    /// Every listener by its label, and how its lines are read.
+    pub(super) fn readings(&self) -> Vec<(String, Options)> {
+        let datagrams = self.datagrams.iter().map(|(listener, options)| (listener.name.clone(), *options));
+        datagrams.chain(self.streams.iter().map(|(listener, options)| (listener.name.clone(), *options))).collect()
+    }
+}
+
 /// Takes what the supervisor passed in; binds what it did not. Inherited sockets replace the listeners of
 /// their kind.
 pub(super) fn open(listen: &ListenConfig, http: &[String]) -> Result<Sockets, StartError> {
@@ -63,6 +71,18 @@ pub(super) fn open(listen: &ListenConfig, http: &[String]) -> Result<Sockets, St
         }
     }
     Ok(sockets)
+}
+
+/// Every listener that is configured, by its label, and how its lines are read.
+pub(super) fn readings(listen: &ListenConfig) -> impl Iterator<Item = (String, Options)> {
+    let endpoints = |kind: &'static str, endpoints: &[Endpoint]| -> Vec<(String, Options)> {
+        endpoints.iter().map(|at| (format!("{kind}:{}", at.address), options(listen, at.dialect, at.strict))).collect()
+    };
+    let sockets = |kind: &'static str, sockets: &[UnixEndpoint]| -> Vec<(String, Options)> {
+        sockets.iter().map(|at| (format!("{kind}:{}", at.path), options(listen, at.dialect, at.strict))).collect()
+    };
+    let datagrams = endpoints("udp", &listen.udp).into_iter().chain(sockets("unix_datagram", &listen.unix_datagram));
+    datagrams.chain(sockets("unix_stream", &listen.unix_stream)).chain(endpoints("tcp", &listen.tcp))
 }
 
 /// How a listener's lines are read: as it says itself, else as all are.

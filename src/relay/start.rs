@@ -94,6 +94,7 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
         health.set("listener", State::Degraded, missing.clone());
     }
     let banner = banner(&opened, &directory, config);
+    let readings = opened.readings();
     let Sockets { datagrams, streams, http, .. } = opened;
 
     let mut tasks = JoinSet::new();
@@ -127,7 +128,7 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
             move || status.read().clone()
         }),
         config_yaml: config::to_yaml(config),
-        inside: inside::inside(config, shaping, views.clone(), late.clone(), running.clone(), clock.clone()),
+        inside: inside::inside(config, shaping, readings, aggregator.clone(), views.clone(), late.clone(), running.clone(), clock.clone()),
     });
     let mut web = JoinSet::new();
     web.spawn(web::serve(http, app, web_stopped));

@@ -41,7 +41,7 @@ pub struct FilterConfig {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, expecting = "a mapping")]
 pub struct MatchConfig {
-    /// Globs over the whole name; `*` crosses dots.
+    /// Globs over the whole name; `*` crosses dots, `?` is one character.
     pub name: Vec<String>,
     pub regex: Option<String>,
     pub r#type: Vec<crate::model::Kind>,

@@ -70,8 +70,8 @@ impl Disk {
     /// Opens the file or makes a new one; refuses what is not ours before anything is written.
     pub(super) fn open(&self, now_ms: i64) -> Result<Database, StoreError> {
         let path = &self.path;
-        refuse_foreign(path)?;
-        let database = (self.opener)(path).map_err(|error| StoreError::database(path, error))?;
+        refuse_foreign(path).map_err(StoreError::at_opening)?;
+        let database = (self.opener)(path).map_err(|error| StoreError::database(path, error).at_opening())?;
         match format_of(path, &database)? {
             Some(found) if found > FORMAT => Err(StoreError::Newer { path: path.clone(), found, known: FORMAT }),
             Some(_) => Ok(database),
@@ -100,7 +100,7 @@ pub struct Lock {
 impl Lock {
     /// Takes the lock of a data directory, which is created when it is not there.
     pub fn take(dir: &Path) -> Result<Lock, StoreError> {
-        lock(dir).map(|file| Lock { dir: dir.to_path_buf(), _file: file })
+        lock(dir).map(|file| Lock { dir: dir.to_path_buf(), _file: file }).map_err(StoreError::at_opening)
     }
 }
 
@@ -116,11 +116,16 @@ fn lock(dir: &Path) -> Result<File, StoreError> {
 }
 
 fn refuse_foreign(path: &Path) -> Result<(), StoreError> {
-    let mut file = match File::open(path) {
-        Ok(file) => file,
+    let foreign = |reason: &str| Err(StoreError::Foreign { path: path.to_path_buf(), reason: reason.into() });
+    // Looked at before it is opened: to open a pipe would wait for its other end.
+    match std::fs::metadata(path) {
+        Ok(found) if found.is_dir() => return foreign("it is a directory"),
+        Ok(found) if !found.is_file() => return foreign("it is not a plain file"),
+        Ok(_) => {}
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(StoreError::io(path, error)),
-    };
+    }
+    let mut file = File::open(path).map_err(|error| StoreError::io(path, error))?;
     let mut head = [0; MAGIC.len()];
     let mut read = 0;
     while read < head.len() {
@@ -132,7 +137,7 @@ fn refuse_foreign(path: &Path) -> Result<(), StoreError> {
     if read == 0 || head == MAGIC {
         return Ok(());
     }
-    Err(StoreError::Foreign { path: path.to_path_buf(), reason: "it does not begin as one".into() })
+    foreign("it does not begin as one")
 }
 
 /// The format a database says it has; `None` for an empty one.

@@ -12,7 +12,7 @@ pub enum StoreError {
     #[error("{}: written in format {found}, this version reads up to {known}; use the version that wrote it, or move the file away", path.display())]
     Newer { path: PathBuf, found: u64, known: u64 },
     /// Something else's file.
-    #[error("{}: not a store of this relay ({reason}); move the file away, or choose another data_dir", path.display())]
+    #[error("{}: not a store of this relay ({reason}); move it away, or choose another data_dir", path.display())]
     Foreign { path: PathBuf, reason: String },
     /// Ours, and damaged beyond reading.
     #[error("{}: damaged ({reason}); move the file away to start afresh, or put a copy back", path.display())]
@@ -20,6 +20,9 @@ pub enum StoreError {
     /// No room on the disk.
     #[error("{}: the disk is full; free some space or lower store.max_size: writing goes on by itself", path.display())]
     Full { path: PathBuf },
+    /// There, and cannot be opened: the relay does not start.
+    #[error("{}: cannot be opened: {source}; give the relay's user read and write access to it, or choose another data_dir", path.display())]
+    Unopened { path: PathBuf, source: std::io::Error },
     #[error("{}: {source}; the store tries again with the next window", path.display())]
     Io { path: PathBuf, source: std::io::Error },
 }
@@ -33,7 +36,7 @@ impl StoreError {
             StoreError::Foreign { .. } => "foreign",
             StoreError::Corrupt { .. } => "corrupt",
             StoreError::Full { .. } => "full",
-            StoreError::Io { .. } => "io",
+            StoreError::Unopened { .. } | StoreError::Io { .. } => "io",
         }
     }
 
@@ -42,6 +45,14 @@ impl StoreError {
         match source.kind() {
             std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => StoreError::Full { path },
             _ => StoreError::Io { path, source },
+        }
+    }
+
+    /// The same while the file is being opened: nothing is tried again.
+    pub(super) fn at_opening(self) -> StoreError {
+        match self {
+            StoreError::Io { path, source } => StoreError::Unopened { path, source },
+            other => other,
         }
     }
 

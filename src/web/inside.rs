@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::aggregate::Sending;
 use crate::ingest::{Explanation, Views};
 use crate::model::TimeRange;
 use crate::sink::SinkHealth;
@@ -15,6 +16,9 @@ pub(super) type Notes = dyn Fn(TimeRange, usize) -> Result<Vec<(i64, Note)>, Str
 /// What becomes of every sample of a line.
 pub(super) type Explain = dyn Fn(&str) -> Vec<Explanation> + Send + Sync;
 
+/// Who sent in the last closed window, and whether that is everyone.
+pub(super) type Senders = dyn Fn() -> (Vec<Sending>, bool) + Send + Sync;
+
 /// Views of a running relay.
 pub struct Inside {
     /// Lines on their way in.
@@ -22,6 +26,7 @@ pub struct Inside {
     pub notes: Box<Notes>,
     pub sinks: Box<dyn Fn() -> Vec<SinkStatus> + Send + Sync>,
     pub explain: Box<Explain>,
+    pub senders: Box<Senders>,
 }
 
 /// A sink by name.
@@ -41,6 +46,7 @@ impl Default for Inside {
             notes: Box::new(|_, _| Ok(Vec::new())),
             sinks: Box::new(Vec::new),
             explain: Box::new(|_| Vec::new()),
+            senders: Box::new(|| (Vec::new(), true)),
         }
     }
 }

@@ -123,13 +123,18 @@ fn refused_lines_are_kept_as_examples() {
 fn the_biggest_metrics_and_tags_are_named() {
     let home = Home::new("");
     let relay = home.start();
-    for user in 0..20 {
-        relay.send(format!("wide:1|c|#user:{user},env:a\nnarrow:1|g|#env:b"));
-    }
-    let top = wait_for("20 series", 10, || Some(data(&relay, "top?limit=5")).filter(|top| top["metrics"][0]["series"] == 20));
+    let top = wait_for("20 series and who sent them", 10, || {
+        for user in 0..20 {
+            relay.send(format!("wide:1|c|#user:{user},env:a\nnarrow:1|g|#env:b"));
+        }
+        Some(data(&relay, "top?limit=5")).filter(|top| top["metrics"][0]["series"] == 20 && top["senders"] != serde_json::json!([]))
+    });
     assert_eq!((&top["metrics"][0]["name"], &top["metrics"][0]["type"]), (&"wide".into(), &"counter".into()));
     assert_eq!(top["metrics"][1]["series"], 1);
     assert_eq!(top["tags"], serde_json::json!([{"key": "user", "values": 20}, {"key": "env", "values": 2}]));
+    let sender = &top["senders"][0];
+    assert_eq!((&sender["sender"], &sender["listener"]), (&"127.0.0.1".into(), &format!("udp:{}", relay.udp).into()));
+    assert!(sender["linesPerSecond"].as_f64() > Some(0.0) && sender["bytesPerSecond"].as_f64() > sender["linesPerSecond"].as_f64());
     let shown = relay.ask(&["top", "--once"]);
     assert!(shown.code == Some(0) && shown.stdout.contains("wide") && shown.stdout.contains("user"), "{shown:?}");
     relay.stop();
@@ -251,7 +256,19 @@ fn a_line_is_explained_with_and_without_a_server() {
     let offline: Value = serde_json::from_str(&explain("web.hits:1|c", "json").stdout).unwrap();
     let relay = home.start();
     let online = data(&relay, &format!("explain?line={}", http::encoded("web.hits:1|c")));
-    assert_eq!(online["samples"], offline);
+    let mut online = online["samples"].clone();
+    let live = (online[0]["listeners"].take(), online[0]["metric"]["becomes"].take());
+    let mut offline = offline;
+    let said = (offline[0]["listeners"].take(), offline[0]["metric"]["becomes"].take());
+    assert_eq!(online, offline, "what the configuration tells is the same");
+    assert_eq!((live.1, said.1), ("new".into(), "series".into()));
+    assert_eq!((live.0, said.0), (serde_json::json!([format!("udp:{}", relay.udp)]), serde_json::json!(["udp:127.0.0.1:0"])));
+    relay.send("web.hits:1|c");
+    relay.wait_for_sum("web_hits", &[], 1.0, 10);
+    let of = |line: &str| data(&relay, &format!("explain?line={}", http::encoded(line)))["samples"][0]["metric"].clone();
+    assert_eq!(of("web.hits:1|c")["becomes"], "known");
+    let clash = of("web.hits:1|g");
+    assert_eq!((&clash["clashes"], &clash["outputs"][0]["names"]), (&true.into(), &serde_json::json!(["web_hits_gauge"])));
     let sinks = data(&relay, "sinks");
     assert_eq!(
         (&sinks["sinks"][0]["name"], &sinks["sinks"][0]["type"], &sinks["sinks"][0]["state"]),

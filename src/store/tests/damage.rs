@@ -47,6 +47,19 @@ fn files_that_are_not_ours_are_refused_and_stay_as_they_are() {
 }
 
 #[test]
+fn what_is_no_file_is_refused_with_its_place_and_a_way_out() {
+    for (make, reason) in [("mkdir", "it is a directory"), ("mkfifo", "it is not a plain file")] {
+        let dir = TempDir::new().unwrap();
+        let path = dir.path().join("relay.tsdb");
+        assert!(std::process::Command::new(make).arg(&path).status().unwrap().success());
+        let error = Store::open(dir.path(), &StoreConfig::default(), Duration::from_secs(10), &[], START).err().unwrap();
+        let expected = format!("{}: not a store of this relay ({reason}); move it away, or choose another data_dir", path.display());
+        assert_eq!(error.to_string(), expected);
+        assert!(path.exists());
+    }
+}
+
+#[test]
 fn a_file_of_no_bytes_is_a_fresh_start() {
     let dir = TempDir::new().unwrap();
     std::fs::write(dir.path().join("relay.tsdb"), "").unwrap();

@@ -1,4 +1,4 @@
-//! Which metrics have the most series, and which tags the most values.
+//! Which metrics have the most series, which tags the most values, and who sends the most.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasher as _;
@@ -6,6 +6,7 @@ use std::hash::BuildHasher as _;
 use serde_json::{Value, json};
 
 use super::{Call, Data};
+use crate::aggregate::Sending;
 use crate::model::{Column, Family, Window};
 use crate::web::params::rfc3339;
 use crate::web::reply::ApiError;
@@ -26,7 +27,11 @@ pub(super) fn top(call: &Call<'_>) -> Result<Data, ApiError> {
     let window = call.app.page.window();
     let metrics = window.as_deref().map(|window| metrics(window, limit)).unwrap_or_default();
     let (tags, complete) = window.as_deref().map_or((Vec::new(), true), |window| tags(window, limit));
-    let mut data = Data::from(json!({ "metrics": metrics, "tags": tags, "senders": [] }));
+    let (senders, all) = window.as_deref().map_or((Vec::new(), true), |window| senders(call, window, limit));
+    let mut data = Data::from(json!({ "metrics": metrics, "tags": tags, "senders": senders }));
+    if !all {
+        data.warnings.push("there are too many senders to tell all of them apart; those shown are lower bounds".into());
+    }
     if !complete {
         data.warnings.push("there are too many tags to count all of their values; those shown are lower bounds".into());
     }
@@ -52,8 +57,23 @@ fn metrics(window: &Window, limit: usize) -> Vec<Value> {
     rows.into_iter().take(limit).map(shown).collect()
 }
 
-/// What a family received in the window, as far as the window tells: a counter's increments, a sketch's samples, a
-/// set's members, and of a gauge how many series were set.
+/// Who sent in the last window, the most lines first, and whether all were told apart.
+fn senders(call: &Call<'_>, window: &Window, limit: usize) -> (Vec<Value>, bool) {
+    let seconds = window.length.as_secs_f64();
+    let (mut senders, all) = (call.app.inside.senders)();
+    senders.sort_by_key(|sending| std::cmp::Reverse((sending.sent.lines, sending.sent.bytes)));
+    let shown = |sending: Sending| {
+        json!({
+            "sender": sending.sender, "listener": sending.listener,
+            "linesPerSecond": sending.sent.lines as f64 / seconds, "bytesPerSecond": sending.sent.bytes as f64 / seconds,
+        })
+    };
+    (senders.into_iter().take(limit).map(shown).collect(), all)
+}
+
+/// What `samplesPerSecond` counts, which is what the window tells: exact for a timer, a histogram and a distribution,
+/// whose samples count by their weight; of a counter the sum of its increments' sizes, of a set its distinct members,
+/// of a gauge its series that were set. For the last three a line's own samples are not told.
 fn samples(column: &Column) -> f64 {
     match column {
         Column::Counter { gain, .. } => gain.iter().map(|gain| gain.abs()).sum(),
