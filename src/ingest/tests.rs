@@ -6,8 +6,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::aggregate::{Base, CutReport, Cutter, CutterOptions, LimitsConfig, Restored};
-use crate::model::{Column, Kind, Window};
-use crate::shape::{DropReason, ShapeConfig, Shaping};
+use crate::model::{Buckets, Column, Form, Kind, Window};
+use crate::shape::{DropReason, Presentation, ShapeConfig, Shaping};
 
 /// Unix milliseconds.
 const NOW: i64 = 1_700_000_005_000;
@@ -33,6 +33,7 @@ impl Bench {
             timers_in_seconds: true,
             counter_suffix: false,
             dd_sketches: true,
+            presentation: Presentation::default(),
         };
         let published = Arc::new(Published::new("test"));
         let producer = || Producer::new(aggregator.clone(), published.clone(), Options::default(), Clock::manual(NOW));
@@ -182,7 +183,7 @@ fn an_idle_series_leaves_and_goes_on_from_its_total_when_it_returns() {
 #[test]
 fn what_was_live_at_the_stop_stands_at_the_start() {
     let mut bench = one_lane();
-    let restored = |name: &str, kind, base| Restored { kind, name: name.into(), tags: vec!["a:1".into()], base, age: 3 };
+    let restored = |name: &str, kind, base| Restored { kind, name: name.into(), tags: vec!["a:1".into()], sent_name: None, base, age: 3 };
     bench.cutter.restore([
         restored("c", Kind::Counter, Base { total: 9.0, ..Base::default() }),
         restored("g", Kind::Gauge, Base { gauge: 4.0, ..Base::default() }),
@@ -281,6 +282,63 @@ fn lines_join_the_series_that_shaping_names() {
     assert_eq!(rows(&window).len(), 3);
 }
 
+/// The cumulative weights of a timer's buckets, the infinite one too; none for a summary.
+fn buckets(window: &Window, name: &str) -> Vec<(f64, f64)> {
+    let (_, column) = window.families().find(|(family, _)| &*family.name == name).unwrap();
+    let Column::Timer { count, buckets, .. } = column else { panic!("{name} is no timer") };
+    buckets.first().map_or(Vec::new(), |buckets| buckets.cumulative(count[0]).collect())
+}
+
+const TIMINGS: &str = "
+mappings:
+- { match: quick.*, name: took, ttl: 30s, help: Words., observer_type: histogram, buckets: [0.1, 0.25, 1] }
+- { match: other.*, name: took, observer_type: summary }
+- { match: default, name: default, observer_type: histogram }
+- { match: shares, name: shares, quantiles: [{ quantile: 0.75 }] }
+";
+
+#[test]
+fn a_rules_histogram_counts_every_sample_within_its_bounds() {
+    let mut bench = shaped_by("{ mapping: m }", TIMINGS, 0);
+    bench.send(0, "quick.a:100:250:250.0001|ms\nquick.a:-5|ms|@0.5\nquick.a:99999|ms\nother.a:50|ms\ndefault:1|h\nshares:1|h\nplain:1|h");
+    let window = bench.cut();
+    assert_eq!(buckets(&window, "took"), [(0.1, 4.0), (0.25, 5.0), (1.0, 6.0), (f64::INFINITY, 7.0)]);
+    assert_eq!(shown(&window, "took|timer").unwrap(), "7/100.63900009999999");
+    let form = |name: &str| window.families().find(|(family, _)| &*family.name == name).unwrap().0.form.clone();
+    assert_eq!(form("shares"), Form::Summary(Some([0.75].as_slice().into())));
+    assert_eq!((form("plain"), form("default")), (Form::Summary(None), Form::Histogram(Arc::default())));
+    assert!(buckets(&window, "plain").is_empty());
+    // More than are kept as they came.
+    let line = "quick.b:200|ms\n".repeat(500);
+    bench.send(0, &line);
+    let window = bench.cut();
+    assert_eq!(buckets(&window, "took"), [(0.1, 4.0), (0.25, 505.0), (1.0, 506.0), (f64::INFINITY, 507.0)]);
+    assert_eq!(buckets(&bench.cut(), "took")[1], (0.25, 505.0));
+}
+
+#[test]
+fn a_restored_series_is_what_its_rule_says_before_it_is_heard_again() {
+    let mut bench = shaped_by("{ mapping: m }", TIMINGS, 0);
+    let bounds: Arc<[f64]> = [0.1, 0.5].as_slice().into();
+    let before = Some(Arc::new(Buckets::with_weights(&bounds, vec![3.0, 4.0])));
+    let base = Base { count: 9.0, sum: 2.0, buckets: before, ..Base::default() };
+    let restored = |sent: &str| Restored {
+        kind: Kind::Timer,
+        name: "took".into(),
+        tags: vec![format!("sent:{}", &sent[..1])],
+        sent_name: Some(sent.into()),
+        base: base.clone(),
+        age: 0,
+    };
+    bench.cutter.restore([restored("quick.x"), restored("unmapped"), restored("shares")]);
+    let standing = bench.cutter.standing_window(5_000, Vec::new());
+    assert_eq!(standing.roster[0].help.as_deref(), Some("Words."));
+    // What was known of the one bound that is still there stays; of the others nothing is.
+    assert_eq!(buckets(&standing, "took"), [(0.1, 3.0), (0.25, 3.0), (1.0, 7.0), (f64::INFINITY, 9.0)]);
+    let gone: Vec<String> = (0..4).flat_map(|_| bench.cut().gone).map(|series| format!("{series:?}")).collect();
+    assert_eq!(gone, ["took|timer|#sent:q"], "only the rule that still gives that name has a say about its ttl");
+}
+
 #[test]
 fn every_dropped_line_is_counted_by_its_reason() {
     let mapping = "mappings:\n- { match: gone.*, name: x, action: drop }\n- { match: kept.*, name: kept }\n";
@@ -339,6 +397,7 @@ fn a_restored_series_is_met_by_its_lines_and_by_no_other_name() {
         kind: Kind::Counter,
         name: name.into(),
         tags: tags.iter().map(ToString::to_string).collect(),
+        sent_name: None,
         base: Base { total, ..Base::default() },
         age: 0,
     };

@@ -29,11 +29,11 @@ use crate::ingest::Views;
 use crate::listen::DatagramKind;
 use crate::model::{Kind, Labels, Matcher, Select, SelectError, Selected, TimeRange};
 use crate::notify::{self, NotifyHandle};
-use crate::shape::Shaping;
+use crate::shape::{Presentation, Shaping};
 use crate::sink::{self, SinkContext, SinkHandle, SinkType};
 use crate::store::{self, Lock, Store, StoreError, Writer};
 use crate::telemetry::{self, Telemetry};
-use crate::web::{self, App, Health, HttpConfig, Page, State, TimerUnit};
+use crate::web::{self, App, Health, HttpConfig, Page, State, TimerForm, TimerUnit};
 
 /// Windows that may wait for the fan-out.
 const WINDOWS_MAX: usize = 64;
@@ -248,6 +248,11 @@ fn cutter(aggregator: &Arc<Aggregator>, inbox: Receiver<Handed>, config: &Config
         timers_in_seconds: config.scrape.timers_in == TimerUnit::Seconds,
         counter_suffix: config.scrape.counter_suffix,
         dd_sketches: config.sinks.iter().any(|sink| sink.r#type == SinkType::Datadog),
+        presentation: Presentation {
+            histogram: Some(config.scrape.timers == TimerForm::Histogram),
+            buckets: Some(config.scrape.buckets.as_slice().into()),
+            quantiles: None,
+        },
     };
     let mut cutter = Cutter::new(aggregator.clone(), inbox, options);
     cutter.keep_names(store.names().into_iter().map(|(name, kind, _)| (name, kind)));
@@ -255,6 +260,7 @@ fn cutter(aggregator: &Arc<Aggregator>, inbox: Receiver<Handed>, config: &Config
         kind: live.kind,
         name: live.name,
         tags: live.tags,
+        sent_name: live.sent_name,
         base: base(live.base),
         age: live.age,
     });
@@ -273,7 +279,7 @@ fn saved_alerts(store: &Store) -> Vec<SavedAlert> {
 }
 
 fn base(base: store::Base) -> Base {
-    Base { total: base.total, gauge: base.gauge.unwrap_or(0.0), count: base.count, sum: base.sum }
+    Base { total: base.total, gauge: base.gauge.unwrap_or(0.0), count: base.count, sum: base.sum, buckets: base.buckets }
 }
 
 fn base_of(store: &Store) -> BaseOf {
@@ -290,6 +296,7 @@ fn show_what_stood(cutting: &mut Cutting, page: &Page, store: &Store, clock: &Cl
             page.warm(series.kind(), series.name(), series.tags(), recent);
         }
     }
+    store.present(window.families().map(|(family, _)| family));
     page.show(Arc::new(window));
 }
 

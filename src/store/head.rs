@@ -148,6 +148,7 @@ impl Head {
             }
             None => self.names.add(family.kind, &family.name, &family.prom_name),
         };
+        self.names.present(family);
         family.series.iter().map(|series| self.place(Role::of(family.kind), name, series, start, LIVE)).collect()
     }
 
