@@ -10,9 +10,9 @@ use serde_json::Value;
 use super::out_of_reach;
 use crate::aggregate::{Limit, LimitsConfig, page_name};
 use crate::encode::datadog;
-use crate::model::{Kind, labels};
+use crate::model::{Form, Kind, labels};
 use crate::parse::{self, Metric, Options, Parsed, Record, ToleratedSet, json};
-use crate::shape::{self, Shaping};
+use crate::shape::{self, Presentation, Shaping};
 
 /// Bytes of a line that are shown.
 const SHOWN_MAX: usize = 4_096;
@@ -26,6 +26,8 @@ pub struct Explainer {
     pub back: Duration,
     /// `_total` is appended to counters that lack it.
     pub counter_suffix: bool,
+    /// How timers, histograms and distributions are shown where the mapping file does not say.
+    pub presentation: Presentation,
     /// By the names of their sinks.
     pub datadog: Vec<(String, datadog::Options)>,
 }
@@ -157,7 +159,8 @@ impl Explainer {
             None => None,
         };
         let limited = limited.or_else(|| self.limits.met_by(&series.name, &tags));
-        let mut outputs = vec![self.prometheus(&series)];
+        let said = shaped.options.as_ref().map(|options| options.presentation.clone()).unwrap_or_default();
+        let mut outputs = vec![self.prometheus(&series, &said.or(&self.presentation).form())];
         if dropped.is_some() {
             outputs.clear();
         }
@@ -181,11 +184,14 @@ impl Explainer {
         }
     }
 
-    fn prometheus(&self, series: &Identity) -> Output {
+    fn prometheus(&self, series: &Identity, form: &Form) -> Output {
         let name = page_name(&series.name, series.r#type, self.counter_suffix);
         let derived = labels::derive(&name, series.tags.iter().map(String::as_str));
         let names = match series.r#type {
-            kind if kind.is_sketch() => vec![name.clone(), format!("{name}_sum"), format!("{name}_count")],
+            kind if kind.is_sketch() => {
+                let parts = if matches!(form, Form::Histogram(_)) { format!("{name}_bucket") } else { name.clone() };
+                vec![parts, format!("{name}_sum"), format!("{name}_count")]
+            }
             _ => vec![name.clone()],
         };
         let labels = derived.iter().filter(|(key, _)| *key != labels::NAME).map(|(key, value)| (key.to_string(), value.to_string()));
@@ -227,6 +233,7 @@ mod tests {
             limits: LimitsConfig { tags_per_series: 2, ..LimitsConfig::default() },
             back: Duration::from_secs(3_600),
             counter_suffix: true,
+            presentation: Presentation::default(),
             datadog: vec![("dd".into(), options)],
         }
     }
@@ -251,6 +258,9 @@ mod tests {
         let timer = explained("t:1|ms").metric.unwrap();
         assert_eq!(timer.outputs[0].names, ["t", "t_sum", "t_count"]);
         assert_eq!(timer.outputs[1].names, ["t.max", "t.95percentile"]);
+        let histograms = Explainer { presentation: Presentation { histogram: Some(true), ..Presentation::default() }, ..explainer() };
+        let timer = histograms.explain(b"t:1|ms", 0).remove(0).metric.unwrap();
+        assert_eq!(timer.outputs[0].names, ["t_bucket", "t_sum", "t_count"]);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::StartError;
-use super::start::{LateStore, hostname, shaping};
+use super::start::{LateStore, hostname, presentation, shaping};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::ingest::{Explainer, Views};
@@ -65,6 +65,7 @@ fn explainer_by(config: &Config, shaping: Arc<Shaping>) -> Explainer {
         limits: config.limits.clone(),
         back: raw_kept(config),
         counter_suffix: config.scrape.counter_suffix,
+        presentation: presentation(config),
         datadog: datadog.collect(),
     }
 }

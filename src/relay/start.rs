@@ -248,11 +248,7 @@ fn cutter(aggregator: &Arc<Aggregator>, inbox: Receiver<Handed>, config: &Config
         timers_in_seconds: config.scrape.timers_in == TimerUnit::Seconds,
         counter_suffix: config.scrape.counter_suffix,
         dd_sketches: config.sinks.iter().any(|sink| sink.r#type == SinkType::Datadog),
-        presentation: Presentation {
-            histogram: Some(config.scrape.timers == TimerForm::Histogram),
-            buckets: Some(config.scrape.buckets.as_slice().into()),
-            quantiles: None,
-        },
+        presentation: presentation(config),
     };
     let mut cutter = Cutter::new(aggregator.clone(), inbox, options);
     cutter.keep_names(store.names().into_iter().map(|(name, kind, _)| (name, kind)));
@@ -266,6 +262,12 @@ fn cutter(aggregator: &Arc<Aggregator>, inbox: Receiver<Handed>, config: &Config
     });
     cutter.restore(restored);
     cutter
+}
+
+/// How timers, histograms and distributions are shown where no mapping file says.
+pub(super) fn presentation(config: &Config) -> Presentation {
+    let buckets = Some(config.scrape.buckets.as_slice().into());
+    Presentation { histogram: Some(config.scrape.timers == TimerForm::Histogram), buckets, quantiles: None }
 }
 
 fn saved_alerts(store: &Store) -> Vec<SavedAlert> {
