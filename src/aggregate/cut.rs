@@ -106,6 +106,33 @@ struct Rows {
     slots: Vec<u32>,
     /// A mapping file said how it is shown: the first that says so has the say.
     form_said: bool,
+    /// Running, one per row of a family that is shown as a histogram.
+    buckets: Vec<Arc<Buckets>>,
+}
+
+impl Rows {
+    /// Bounds of its buckets, if it has any.
+    fn bounds(&self) -> Option<&Arc<[f64]>> {
+        match &self.family.form {
+            Form::Histogram(bounds) => Some(bounds),
+            Form::Summary(_) => None,
+        }
+    }
+
+    /// Counts within other bounds, or none, from now on; what came before is within them as far as that is known.
+    fn show_as(&mut self, form: Form) {
+        let before = std::mem::take(&mut self.buckets);
+        if let Form::Histogram(bounds) = &form {
+            let moved = (0..self.slots.len()).map(|row| within(bounds, before.get(row)));
+            self.buckets = moved.collect();
+        }
+        Arc::make_mut(&mut self.family).form = form;
+    }
+}
+
+/// What is known of buckets within other bounds.
+fn within(bounds: &Arc<[f64]>, before: Option<&Arc<Buckets>>) -> Arc<Buckets> {
+    Arc::new(before.map_or_else(|| Buckets::new(bounds), |before| before.within(bounds)))
 }
 
 impl Cutter {
@@ -277,16 +304,22 @@ impl Cutter {
 
     fn fold_logged(&mut self, logged: Logged, weights: &[f64], base: &mut dyn FnMut(&Series) -> Option<Base>) {
         let (window, seconds, dd) = (self.window, self.options.timers_in_seconds, self.options.dd_sketches);
-        let Some(standing) = self.standing(logged.slot, base) else { return };
+        if self.standing(logged.slot, base).is_none() {
+            return;
+        }
+        let Some(standing) = &mut self.standings[logged.slot as usize] else { return };
         standing.last = window;
         let fold = fold_of(seconds, dd, standing.series.kind());
         match &mut standing.body {
             Body::Gauge { .. } => self.deltas.push((logged.slot, logged.stamp, logged.value)),
             Body::Set(distinct) => distinct.get_or_insert_default().insert(logged.value.to_bits()),
-            Body::Dist { window, buckets, .. } => {
+            Body::Dist { window, .. } => {
                 let weight = weights.get(logged.weight as usize).copied().unwrap_or(1.0);
-                let fold = Fold { bounds: buckets.as_ref().map(|buckets| buckets.bounds()), ..fold };
-                window.get_or_insert_default().record(logged.value, weight, fold);
+                let window = window.get_or_insert_default();
+                window.record(logged.value, weight, fold);
+                if window.is_full() {
+                    window.fold(Fold { bounds: self.families[standing.family as usize].bounds(), ..fold });
+                }
             }
             Body::Counter { .. } => {}
         }
@@ -356,12 +389,7 @@ impl Cutter {
         rows.form_said = true;
         let form = options.presentation.or(&self.options.presentation).form();
         if rows.family.form != form {
-            for &slot in &rows.slots {
-                if let Some(standing) = &mut self.standings[slot as usize] {
-                    standing.body.show_as(&form);
-                }
-            }
-            Arc::make_mut(&mut rows.family).form = form;
+            rows.show_as(form);
             self.roster = None;
         }
     }
@@ -376,11 +404,14 @@ impl Cutter {
         let row = rows.slots.len() as u32;
         rows.slots.push(series.slot());
         Arc::make_mut(&mut rows.family).series.push(series.clone());
+        if let Form::Histogram(bounds) = &rows.family.form {
+            rows.buckets.push(within(bounds, base.buckets.as_ref()));
+        }
         self.roster = None;
         if self.standings.len() <= slot {
             self.standings.resize_with(slot + 1, || None);
         }
-        let body = Body::new(series.kind(), base, &rows.family.form);
+        let body = Body::new(series.kind(), base);
         let expire = options.and_then(|options| options.ttl).map_or(self.options.expire_windows, |ttl| windows(ttl, self.options.interval));
         self.any_expire |= expire > 0;
         self.standings[slot] = Some(Standing { series, last, expire, family: family as u32, row, body });
@@ -396,7 +427,7 @@ impl Cutter {
         let prom_name = self.name_of(series);
         let form = if kind.is_sketch() { self.options.presentation.form() } else { Form::default() };
         let family = Family { name: name.into(), prom_name, kind, help: None, form, series: Vec::new() };
-        self.families.push(Rows { family: Arc::new(family), slots: Vec::new(), form_said: false });
+        self.families.push(Rows { family: Arc::new(family), slots: Vec::new(), form_said: false, buckets: Vec::new() });
         self.by_name.insert(key, (self.families.len() - 1) as u32);
         self.families.len() - 1
     }
@@ -449,6 +480,9 @@ impl Cutter {
         let rows = &mut self.families[family];
         rows.slots.swap_remove(row);
         Arc::make_mut(&mut rows.family).series.swap_remove(row);
+        if !rows.buckets.is_empty() {
+            rows.buckets.swap_remove(row);
+        }
         if let Some(&moved) = rows.slots.get(row) {
             if let Some(moved) = &mut self.standings[moved as usize] {
                 moved.row = row as u32;
@@ -469,9 +503,10 @@ impl Cutter {
     }
 
     fn column(&mut self, at: usize) -> Column {
-        let rows = &self.families[at];
+        let rows = &mut self.families[at];
         let kind = rows.family.kind;
-        let fold = fold_of(self.options.timers_in_seconds, self.options.dd_sketches, kind);
+        let bounds = rows.bounds().cloned();
+        let fold = Fold { bounds: bounds.as_ref(), ..fold_of(self.options.timers_in_seconds, self.options.dd_sketches, kind) };
         let size = rows.slots.len();
         let mut column = match kind {
             Kind::Counter => {
@@ -487,7 +522,7 @@ impl Cutter {
                 age: Vec::with_capacity(size),
             },
         };
-        for &slot in &rows.slots {
+        for (row, &slot) in rows.slots.iter().enumerate() {
             let Some(standing) = &mut self.standings[slot as usize] else { continue };
             let idle = self.window.saturating_sub(standing.last).min(u32::from(u16::MAX)) as u16;
             match (&mut column, &mut standing.body) {
@@ -513,20 +548,15 @@ impl Cutter {
                     count.push(distinct.take().map_or(0.0, |distinct| distinct.count()));
                     age.push(idle);
                 }
-                (
-                    Column::Timer { count: counts, sum: sums, window: windows, buckets: within, age },
-                    Body::Dist { count, sum, buckets, window },
-                ) => {
-                    let fold = Fold { bounds: buckets.as_ref().map(|buckets| buckets.bounds()), ..fold };
+                (Column::Timer { count: counts, sum: sums, window: windows, age, .. }, Body::Dist { count, sum, window }) => {
                     let sketches = window.take().map(|dist| Arc::new(dist.close(fold)));
                     if let Some(sketches) = &sketches {
                         *count = saturate(*count + sketches.exp.count);
                         *sum = saturate(*sum + sketches.exp.sum);
-                        if let (Some(running), Some(received)) = (buckets.as_mut(), &sketches.exp.buckets) {
+                        if let (Some(running), Some(received)) = (rows.buckets.get_mut(row), &sketches.exp.buckets) {
                             Arc::make_mut(running).add(received);
                         }
                     }
-                    within.extend(buckets.clone());
                     counts.push(*count);
                     sums.push(*sum);
                     windows.push(sketches);
@@ -534,6 +564,9 @@ impl Cutter {
                 }
                 _ => {}
             }
+        }
+        if let Column::Timer { buckets, .. } = &mut column {
+            buckets.clone_from(&rows.buckets);
         }
         column
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::cut::Base;
 use super::distinct::Distinct;
 use crate::model::sketch::saturate;
-use crate::model::{Buckets, DdSketch, Form, Kind, Series, Sketches, Tally};
+use crate::model::{Buckets, DdSketch, Kind, Series, Sketches, Tally};
 
 /// Values kept as they came, so that rare series have exact percentiles.
 const RAW_MAX: usize = 64;
@@ -39,35 +39,17 @@ pub(super) enum Body {
         /// Running, in the unit of outputs.
         count: f64,
         sum: f64,
-        /// Running, within the bounds that are shown; `None` where none are.
-        buckets: Option<Arc<Buckets>>,
         window: Option<Box<Dist>>,
     },
 }
 
 impl Body {
-    pub(super) fn new(kind: Kind, base: &Base, form: &Form) -> Body {
+    pub(super) fn new(kind: Kind, base: &Base) -> Body {
         match kind {
             Kind::Counter => Body::Counter { total: base.total, gain: 0.0 },
             Kind::Gauge => Body::Gauge { value: base.gauge, set: None },
             Kind::Set => Body::Set(None),
-            Kind::Timer | Kind::Histogram | Kind::Distribution => {
-                let mut body = Body::Dist { count: base.count, sum: base.sum, buckets: base.buckets.clone(), window: None };
-                body.show_as(form);
-                body
-            }
-        }
-    }
-
-    /// Counts within the bounds of `form` from now on; what came before is within them as far as that is known.
-    pub(super) fn show_as(&mut self, form: &Form) {
-        if let Body::Dist { buckets, .. } = self {
-            *buckets = match form {
-                Form::Summary(_) => None,
-                Form::Histogram(bounds) => {
-                    Some(Arc::new(buckets.as_ref().map_or_else(|| Buckets::new(bounds), |before| before.within(bounds))))
-                }
-            };
+            Kind::Timer | Kind::Histogram | Kind::Distribution => Body::Dist { count: base.count, sum: base.sum, window: None },
         }
     }
 }
@@ -98,7 +80,7 @@ pub(super) struct Fold<'a> {
     pub(super) divisor: f64,
     /// Whether Datadog's sketch is wanted too.
     pub(super) dd: bool,
-    /// Bounds of buckets, where these are shown; in the unit of outputs.
+    /// Bounds of buckets, where these are shown; in the unit of outputs. They count when it is folded and closed.
     pub(super) bounds: Option<&'a Arc<[f64]>>,
 }
 
@@ -112,12 +94,18 @@ impl Dist {
     pub(super) fn record(&mut self, value: f64, weight: f64, fold: Fold<'_>) {
         match self {
             Dist::Folded(folded) => folded.add(value, weight, fold),
-            Dist::Raw(raw) => {
-                raw.push((value, weight));
-                if raw.len() > RAW_MAX {
-                    *self = Dist::Folded(Box::new(Folded::new(raw, fold)));
-                }
-            }
+            Dist::Raw(raw) => raw.push((value, weight)),
+        }
+    }
+
+    /// Whether it is time to fold.
+    pub(super) fn is_full(&self) -> bool {
+        matches!(self, Dist::Raw(raw) if raw.len() > RAW_MAX)
+    }
+
+    pub(super) fn fold(&mut self, fold: Fold<'_>) {
+        if let Dist::Raw(raw) = self {
+            *self = Dist::Folded(Box::new(Folded::new(raw, fold)));
         }
     }
 
