@@ -157,3 +157,19 @@ fn every_timer_is_a_histogram_where_the_configuration_says_so() {
     assert_eq!(on_page(&page, "t_bucket"), [("0.25".to_string(), 1.0), ("1".to_string(), 2.0), ("+Inf".to_string(), 3.0)]);
     relay.stop();
 }
+
+#[test]
+fn a_name_that_a_limit_refuses_is_mapped_once_a_window() {
+    let home = Home::new("shape: { mapping: mapping.yml }\nlimits: { series_per_metric: 1 }");
+    home.write("mapping.yml", "mappings:\n- { match: in.*, name: all_total, labels: { who: $1 }, scale: 2 }\n");
+    let relay = home.start();
+    for _ in 0..20 {
+        relay.send("in.first:1|c\nin.second:1|c\nin.second:1:1|c\nin.third:1|c");
+    }
+    let page = relay.wait_for_sum("all_total", &[], 200.0, 15);
+    assert_eq!((page.sum("all_total", &[("who", "first")]), page.sum("all_total", &[("overflow", "true")])), (40.0, 160.0));
+    assert_eq!(page.sum("statsd_relay_series_limited_total", &[("limit", "series_per_metric")]), 80.0);
+    let mapped = page.sum("statsd_relay_mapping_hits_total", &[]);
+    assert!((3.0..20.0).contains(&mapped), "the rule was asked {mapped} times for 80 lines of 3 names");
+    relay.stop();
+}
