@@ -64,6 +64,7 @@ fn cutter(aggregator: Arc<Aggregator>, inbox: Receiver<Handed>) -> Cutter {
         timers_in_seconds: true,
         counter_suffix: false,
         dd_sketches: false,
+        presentation: Default::default(),
     };
     Cutter::new(aggregator, inbox, options)
 }

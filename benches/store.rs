@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use statsd_relay::clock::Clock;
 use statsd_relay::model::series::{NameStyle, Spelling};
-use statsd_relay::model::{Column, ExpHist, Family, Kind, MatchOp, Matcher, Select, Series, Sketches, TimeRange, Window};
+use statsd_relay::model::{Column, ExpHist, Family, Form, Kind, MatchOp, Matcher, Select, Series, Sketches, TimeRange, Window};
 use statsd_relay::store::{Lock, Store, StoreConfig};
 
 const STEP: i64 = 10_000;
@@ -27,7 +27,7 @@ fn family(slot: &mut u32, kind: Kind, name: &str, rows: usize) -> Arc<Family> {
         series.extend(Series::new(*slot, spelling, name, &tags));
         *slot += 1;
     }
-    Arc::new(Family { name: name.into(), prom_name: name.into(), kind, help: None, series })
+    Arc::new(Family { name: name.into(), prom_name: name.into(), kind, help: None, form: Form::default(), series })
 }
 
 /// Half counters, a quarter gauges, the rest timers of which one in ten receives something; or all of one kind.
@@ -71,7 +71,7 @@ impl Load {
                 _ => {
                     let window: Vec<Option<Arc<Sketches>>> = ever.iter_mut().map(received).collect();
                     let (count, sum) = ever.iter().copied().unzip();
-                    Column::Timer { count, sum, window, age }
+                    Column::Timer { count, sum, window, buckets: Vec::new(), age }
                 }
             };
             rows.push((family.clone(), column));

@@ -68,6 +68,7 @@ impl Bench {
             timers_in_seconds: false,
             counter_suffix: false,
             dd_sketches: true,
+            presentation: Default::default(),
         };
         let cutter = Cutter::new(aggregator.clone(), inbox, options);
         Bench { cutter, aggregator, producers, model: Model::new(limits, expire_windows), end: 0 }

@@ -12,12 +12,12 @@ use super::lane::Logged;
 use super::standing::{Body, Fold, Standing};
 use super::{Aggregator, Birth, Handed, Lane};
 use crate::model::sketch::saturate;
-use crate::model::{Check, Column, Event, Family, Kind, Recorded, Series, Stamped, Window};
+use crate::model::{Buckets, Check, Column, Event, Family, Form, Kind, Recorded, Series, Stamped, Window};
 use crate::parse::ParseError;
-use crate::shape::SeriesOptions;
+use crate::shape::{Presentation, SeriesOptions};
 
 /// What a series goes on from when it is born.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Base {
     /// A counter's running total.
     pub total: f64,
@@ -26,6 +26,8 @@ pub struct Base {
     /// A sketch's running count and sum, in the unit of outputs.
     pub count: f64,
     pub sum: f64,
+    /// Its running weights within the bounds it was shown in.
+    pub buckets: Option<Arc<Buckets>>,
 }
 
 /// A series that was live when an earlier process stopped.
@@ -34,6 +36,8 @@ pub struct Restored {
     pub kind: Kind,
     pub name: String,
     pub tags: Vec<String>,
+    /// The name in its first line, where shaping gave it another.
+    pub sent_name: Option<String>,
     pub base: Base,
     /// Windows since it received something.
     pub age: u16,
@@ -51,6 +55,8 @@ pub struct CutterOptions {
     pub counter_suffix: bool,
     /// A Datadog sink wants sketches of distributions.
     pub dd_sketches: bool,
+    /// How timers, histograms and distributions are shown where no mapping file says.
+    pub presentation: Presentation,
 }
 
 /// What a cut met that the log and the self-metrics should tell.
@@ -96,6 +102,35 @@ pub struct Cutter {
 struct Rows {
     family: Arc<Family>,
     slots: Vec<u32>,
+    /// A mapping file said how it is shown: the first that says so has the say.
+    form_said: bool,
+    /// Running, one per row of a family that is shown as a histogram.
+    buckets: Vec<Arc<Buckets>>,
+}
+
+impl Rows {
+    /// Bounds of its buckets, if it has any.
+    fn bounds(&self) -> Option<&Arc<[f64]>> {
+        match &self.family.form {
+            Form::Histogram(bounds) => Some(bounds),
+            Form::Summary(_) => None,
+        }
+    }
+
+    /// Counts within other bounds, or none, from now on; what came before is within them as far as that is known.
+    fn show_as(&mut self, form: Form) {
+        let before = std::mem::take(&mut self.buckets);
+        if let Form::Histogram(bounds) = &form {
+            let moved = (0..self.slots.len()).map(|row| within(bounds, before.get(row)));
+            self.buckets = moved.collect();
+        }
+        Arc::make_mut(&mut self.family).form = form;
+    }
+}
+
+/// What is known of buckets within other bounds.
+fn within(bounds: &Arc<[f64]>, before: Option<&Arc<Buckets>>) -> Arc<Buckets> {
+    Arc::new(before.map_or_else(|| Buckets::new(bounds), |before| before.within(bounds)))
 }
 
 impl Cutter {
@@ -131,15 +166,17 @@ impl Cutter {
 
     /// Puts back the series that were live when an earlier process stopped.
     pub fn restore(&mut self, restored: impl IntoIterator<Item = Restored>) {
-        for Restored { kind, name, tags, base, age } in restored {
-            let Some(series) = self.aggregator.registry.restore(kind, &name, &tags) else { continue };
+        for Restored { kind, name, tags, sent_name, base, age } in restored {
+            let sent_name = sent_name.as_deref().unwrap_or(&name);
+            let Some(series) = self.aggregator.registry.restore(kind, &name, &tags, sent_name) else { continue };
             if self.standings.get(series.slot() as usize).is_some_and(Option::is_some) {
                 continue;
             }
             // Its gate has met this window, so that it stays at least until its age is up.
             series.meet(self.window);
             let last = self.window.saturating_sub(u32::from(age));
-            self.stand(series, &base, last);
+            let options = self.aggregator.registry.options_of(kind, &name, sent_name);
+            self.stand(series, &base, last, options.as_deref());
         }
         self.notice_births();
     }
@@ -256,7 +293,10 @@ impl Cutter {
 
     fn fold_logged(&mut self, logged: Logged, weights: &[f64], base: &mut dyn FnMut(&Series) -> Option<Base>) {
         let (window, seconds, dd) = (self.window, self.options.timers_in_seconds, self.options.dd_sketches);
-        let Some(standing) = self.standing(logged.slot, base) else { return };
+        if self.standing(logged.slot, base).is_none() {
+            return;
+        }
+        let Some(standing) = &mut self.standings[logged.slot as usize] else { return };
         standing.last = window;
         let fold = fold_of(seconds, dd, standing.series.kind());
         match &mut standing.body {
@@ -264,7 +304,11 @@ impl Cutter {
             Body::Set(distinct) => distinct.get_or_insert_default().insert(logged.value.to_bits()),
             Body::Dist { window, .. } => {
                 let weight = weights.get(logged.weight as usize).copied().unwrap_or(1.0);
-                window.get_or_insert_default().record(logged.value, weight, fold);
+                let window = window.get_or_insert_default();
+                window.record(logged.value, weight, fold);
+                if window.is_full() {
+                    window.fold(Fold { bounds: self.families[standing.family as usize].bounds(), ..fold });
+                }
             }
             Body::Counter { .. } => {}
         }
@@ -283,7 +327,8 @@ impl Cutter {
                     self.regard(&series, &options);
                 }
             } else if let Some(born) = self.born.get_mut(&slot).filter(|born| born.series.same(&series)) {
-                born.options = options.or(born.options.take());
+                // The first rule that names it has the say.
+                born.options = born.options.take().or(options);
             } else {
                 // The first type that came has the name, whichever is added up first.
                 self.name_of(&series);
@@ -321,53 +366,76 @@ impl Cutter {
             // A gauge that left begins at 0 again, whether or not the store knows by now that it has.
             let from = Base { gauge: 0.0, ..base(&series).unwrap_or_default() };
             self.births.push(series.clone());
-            self.stand(series.clone(), &from, self.window);
-            if let Some(options) = options {
-                self.regard(&series, &options);
-            }
+            self.stand(series, &from, self.window, options.as_deref());
         }
         self.standings.get_mut(slot as usize)?.as_mut()
     }
 
-    /// Has a series live as long, and its family explained, as a rule of the mapping file says.
+    /// Has a series live as long, and its family explained and shown, as a rule of the mapping file says.
     fn regard(&mut self, series: &Series, options: &SeriesOptions) {
         let Some(standing) = self.standings.get_mut(series.slot() as usize).and_then(Option::as_mut) else { return };
         if let Some(ttl) = options.ttl {
             standing.expire = windows(ttl, self.options.interval);
             self.any_expire |= standing.expire > 0;
         }
-        let family = &mut self.families[standing.family as usize].family;
-        if family.help.is_none() && options.help.is_some() {
-            Arc::make_mut(family).help.clone_from(&options.help);
+        let family = standing.family as usize;
+        self.present(family, options);
+    }
+
+    /// Explains a family and shows it as the first rule says that says anything.
+    fn present(&mut self, family: usize, options: &SeriesOptions) {
+        let rows = &mut self.families[family];
+        if rows.family.help.is_none() && options.help.is_some() {
+            Arc::make_mut(&mut rows.family).help.clone_from(&options.help);
+            self.roster = None;
+        }
+        if rows.form_said || options.presentation.is_silent() || !rows.family.kind.is_sketch() {
+            return;
+        }
+        rows.form_said = true;
+        let form = options.presentation.or(&self.options.presentation).form();
+        if rows.family.form != form {
+            rows.show_as(form);
             self.roster = None;
         }
     }
 
-    fn stand(&mut self, series: Series, base: &Base, last: u32) {
-        let key = (series.kind(), Box::from(series.name()));
-        let family = match self.by_name.get(&key) {
-            Some(&at) => at,
-            None => {
-                let prom_name = self.name_of(&series);
-                let family = Family { name: series.name().into(), prom_name, kind: series.kind(), help: None, series: Vec::new() };
-                self.families.push(Rows { family: Arc::new(family), slots: Vec::new() });
-                let at = (self.families.len() - 1) as u32;
-                self.by_name.insert(key, at);
-                at
-            }
-        };
-        let rows = &mut self.families[family as usize];
+    fn stand(&mut self, series: Series, base: &Base, last: u32, options: Option<&SeriesOptions>) {
+        let family = self.family_of(&series);
+        if let Some(options) = options {
+            self.present(family, options);
+        }
+        let rows = &mut self.families[family];
         let slot = series.slot() as usize;
         let row = rows.slots.len() as u32;
         rows.slots.push(series.slot());
         Arc::make_mut(&mut rows.family).series.push(series.clone());
+        if let Form::Histogram(bounds) = &rows.family.form {
+            rows.buckets.push(within(bounds, base.buckets.as_ref()));
+        }
         self.roster = None;
         if self.standings.len() <= slot {
             self.standings.resize_with(slot + 1, || None);
         }
         let body = Body::new(series.kind(), base);
-        let expire = self.options.expire_windows;
-        self.standings[slot] = Some(Standing { series, last, expire, family, row, body });
+        let expire = options.and_then(|options| options.ttl).map_or(self.options.expire_windows, |ttl| windows(ttl, self.options.interval));
+        self.any_expire |= expire > 0;
+        self.standings[slot] = Some(Standing { series, last, expire, family: family as u32, row, body });
+    }
+
+    /// Where the series' family is; a new one if there is none.
+    fn family_of(&mut self, series: &Series) -> usize {
+        let (name, kind) = (series.name(), series.kind());
+        let key = (kind, Box::from(name));
+        if let Some(&at) = self.by_name.get(&key) {
+            return at as usize;
+        }
+        let prom_name = self.name_of(series);
+        let form = if kind.is_sketch() { self.options.presentation.form() } else { Form::default() };
+        let family = Family { name: name.into(), prom_name, kind, help: None, form, series: Vec::new() };
+        self.families.push(Rows { family: Arc::new(family), slots: Vec::new(), form_said: false, buckets: Vec::new() });
+        self.by_name.insert(key, (self.families.len() - 1) as u32);
+        self.families.len() - 1
     }
 
     /// Settles gauges: the latest set of the window, and every later relative change.
@@ -417,6 +485,9 @@ impl Cutter {
         let rows = &mut self.families[family];
         rows.slots.swap_remove(row);
         Arc::make_mut(&mut rows.family).series.swap_remove(row);
+        if !rows.buckets.is_empty() {
+            rows.buckets.swap_remove(row);
+        }
         if let Some(&moved) = rows.slots.get(row) {
             if let Some(moved) = &mut self.standings[moved as usize] {
                 moved.row = row as u32;
@@ -437,9 +508,10 @@ impl Cutter {
     }
 
     fn column(&mut self, at: usize) -> Column {
-        let rows = &self.families[at];
+        let rows = &mut self.families[at];
         let kind = rows.family.kind;
-        let fold = fold_of(self.options.timers_in_seconds, self.options.dd_sketches, kind);
+        let bounds = rows.bounds().cloned();
+        let fold = Fold { bounds: bounds.as_ref(), ..fold_of(self.options.timers_in_seconds, self.options.dd_sketches, kind) };
         let size = rows.slots.len();
         let mut column = match kind {
             Kind::Counter => {
@@ -451,10 +523,11 @@ impl Cutter {
                 count: Vec::with_capacity(size),
                 sum: Vec::with_capacity(size),
                 window: Vec::with_capacity(size),
+                buckets: Vec::new(),
                 age: Vec::with_capacity(size),
             },
         };
-        for &slot in &rows.slots {
+        for (row, &slot) in rows.slots.iter().enumerate() {
             let Some(standing) = &mut self.standings[slot as usize] else { continue };
             let idle = self.window.saturating_sub(standing.last).min(u32::from(u16::MAX)) as u16;
             match (&mut column, &mut standing.body) {
@@ -478,11 +551,14 @@ impl Cutter {
                     count.push(distinct.take().map_or(0.0, |distinct| distinct.count()));
                     age.push(idle);
                 }
-                (Column::Timer { count: counts, sum: sums, window: windows, age }, Body::Dist { count, sum, window }) => {
+                (Column::Timer { count: counts, sum: sums, window: windows, age, .. }, Body::Dist { count, sum, window }) => {
                     let sketches = window.take().map(|dist| Arc::new(dist.close(fold)));
                     if let Some(sketches) = &sketches {
                         *count = saturate(*count + sketches.exp.count);
                         *sum = saturate(*sum + sketches.exp.sum);
+                        if let (Some(running), Some(received)) = (rows.buckets.get_mut(row), &sketches.exp.buckets) {
+                            Arc::make_mut(running).add(received);
+                        }
                     }
                     counts.push(*count);
                     sums.push(*sum);
@@ -492,12 +568,15 @@ impl Cutter {
                 _ => {}
             }
         }
+        if let Column::Timer { buckets, .. } = &mut column {
+            buckets.clone_from(&rows.buckets);
+        }
         column
     }
 }
 
-fn fold_of(seconds: bool, dd: bool, kind: Kind) -> Fold {
-    Fold { divisor: if kind == Kind::Timer && seconds { 1_000.0 } else { 1.0 }, dd: dd && kind == Kind::Distribution }
+fn fold_of(seconds: bool, dd: bool, kind: Kind) -> Fold<'static> {
+    Fold { divisor: if kind == Kind::Timer && seconds { 1_000.0 } else { 1.0 }, dd: dd && kind == Kind::Distribution, bounds: None }
 }
 
 /// Windows that cover a time, at least one.

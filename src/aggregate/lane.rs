@@ -18,6 +18,8 @@ const TABLE_MAX: usize = 57_344;
 /// Bytes of further spellings a lane owns, and the longest it owns.
 const FURTHER_BYTES: usize = 8 << 20;
 const FURTHER_LONGEST: usize = 4_096;
+/// Of these in one window, those that a limit refused a series of their own: a flood of new ones is not held.
+const OVERFLOWING_MAX: usize = 4_096;
 /// Lines whose series are looked up before the first of them is recorded.
 pub const TOGETHER: usize = 16;
 /// Records a log holds before it is handed over.
@@ -42,6 +44,8 @@ pub struct Lane {
     /// Series by spellings they were not born with: lines that would else ask the registry each time.
     further: HashTable<(OtherSpelling, Entry)>,
     further_bytes: usize,
+    /// Spellings held in this window whose samples overflow.
+    overflowing: usize,
     /// What the table's entries multiply values by; the first is 1.
     scales: Vec<f64>,
     log: Vec<Logged>,
@@ -72,6 +76,8 @@ struct Entry {
     scale: u16,
     /// Blemishes of this spelling's tags, which every line has.
     tags: ToleratedSet,
+    /// The series stands in for one that this limit refused, until the next window.
+    limited: Option<Limit>,
 }
 
 /// Where an entry lies.
@@ -131,6 +137,7 @@ impl Lane {
             table: HashTable::new(),
             further: HashTable::new(),
             further_bytes: 0,
+            overflowing: 0,
             scales: vec![1.0],
             log: Vec::new(),
             weights: vec![1.0],
@@ -173,7 +180,7 @@ impl Lane {
             return None;
         }
         let handed = self.take();
-        (self.stamped_bytes, self.events_bytes) = (0, 0);
+        (self.stamped_bytes, self.events_bytes, self.overflowing) = (0, 0, 0);
         self.window = window;
         handed
     }
@@ -334,12 +341,21 @@ impl Lane {
                     self.hold(registry, series, route.scale, route.tolerated).map(|at| (At::Own(at), None))
                 }
                 // One that is too long to be held asks each time.
-                Resolved::Series(series) if metric.spelling.name.len() + metric.spelling.tags.len() > FURTHER_LONGEST => {
+                Resolved::Series(series) if !is_short(metric) => {
                     self.counts.tolerate(route.tolerated);
                     self.hold(registry, series, 1.0, ToleratedSet::default()).map(|at| (At::Own(at), Some(route.scale)))
                 }
                 Resolved::Series(series) => {
                     self.hold_further(registry, hash, series, metric, (route.scale, route.tolerated)).map(|at| (At::Further(at), None))
+                }
+                Resolved::Overflow(series, limit) if self.overflowing < OVERFLOWING_MAX && is_short(metric) => {
+                    let held = self.hold_further(registry, hash, series, metric, (route.scale, route.tolerated));
+                    if let Some((_, entry)) = held.and_then(|at| self.further.get_bucket_mut(at)) {
+                        entry.limited = Some(limit);
+                        self.overflowing += 1;
+                        self.counts.limited[limit as usize] += members(metric);
+                    }
+                    held.map(|at| (At::Further(at), None))
                 }
                 Resolved::Overflow(series, limit) => {
                     self.counts.limited[limit as usize] += members(metric);
@@ -368,7 +384,14 @@ impl Lane {
         };
         let at = self.further.find_bucket_index(hash, same)?;
         let (_, entry) = self.further.get_bucket_mut(at)?;
-        if entry.stamp != 0 || entry.series.meet(self.window) {
+        if entry.stamp != 0 {
+            if let Some(limit) = entry.limited {
+                self.counts.limited[limit as usize] += members(metric);
+            }
+            return Some(at);
+        }
+        // There may be room by now for what was refused.
+        if entry.limited.is_none() && entry.series.meet(self.window) {
             return Some(at);
         }
         if let Ok(gone) = self.further.find_entry(hash, same) {
@@ -435,7 +458,7 @@ impl Lane {
             self.scales.push(scale);
             self.scales.len() - 1
         });
-        Entry { value: idle_value(series.kind()), stamp: 0, hash: hash as u32, scale: scale as u16, tags, series }
+        Entry { value: idle_value(series.kind()), stamp: 0, hash: hash as u32, scale: scale as u16, tags, limited: None, series }
     }
 
     /// Hands over what was gained and forgets every series.
@@ -554,6 +577,11 @@ fn add(sum: &mut f64, value: f64, saturated: &mut u64) {
         *sum = if sum.is_nan() { 0.0 } else { saturate(*sum) };
         *saturated += 1;
     }
+}
+
+/// Whether its spelling may be held.
+fn is_short(metric: &Metric<'_>) -> bool {
+    metric.spelling.name.len() + metric.spelling.tags.len() <= FURTHER_LONGEST
 }
 
 fn members(metric: &Metric<'_>) -> u64 {

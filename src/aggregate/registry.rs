@@ -348,8 +348,13 @@ impl Registry {
         (shaped, tolerated)
     }
 
-    /// Puts a series of an earlier process back.
-    pub fn restore(&self, kind: Kind, name: &str, tags: &[String]) -> Option<Series> {
+    /// What the mapping file says about a series of an earlier process, by the name in its first line.
+    pub fn options_of(&self, kind: Kind, name: &str, sent_name: &str) -> Option<Arc<SeriesOptions>> {
+        self.shaping.options_of(kind, name, sent_name)
+    }
+
+    /// Puts a series of an earlier process back; `sent_name` is the name in its first line.
+    pub fn restore(&self, kind: Kind, name: &str, tags: &[String], sent_name: &str) -> Option<Series> {
         let joined = tags.join(",");
         let mut nursery = self.nursery.lock();
         let mut from = 0;
@@ -365,7 +370,7 @@ impl Registry {
         if live.is_some() || self.refusal(&nursery, &key).is_some() {
             return live;
         }
-        let spelling = Spelling { name: name.as_bytes(), tags: joined.as_bytes(), kind, style: NameStyle::Canonical };
+        let spelling = Spelling { name: sent_name.as_bytes(), tags: joined.as_bytes(), kind, style: NameStyle::Canonical };
         self.bear(&mut nursery, spelling, &as_it_is(name, tags), true)
     }
 

@@ -1,9 +1,11 @@
 //! What one series stands at: owned by the cut thread, touched by nothing else.
 
+use std::sync::Arc;
+
 use super::cut::Base;
 use super::distinct::Distinct;
 use crate::model::sketch::saturate;
-use crate::model::{DdSketch, Kind, Series, Sketches, Tally};
+use crate::model::{Buckets, DdSketch, Kind, Series, Sketches, Tally};
 
 /// Values kept as they came, so that rare series have exact percentiles.
 const RAW_MAX: usize = 64;
@@ -68,15 +70,18 @@ pub(super) struct Folded {
     max: f64,
     exp: Tally,
     dd: Option<DdSketch>,
+    buckets: Option<Box<Buckets>>,
 }
 
 /// How samples are folded into sketches.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Fold {
+pub(super) struct Fold<'a> {
     /// Divides wire values to give the unit of outputs: 1,000 for timers shown in seconds.
     pub(super) divisor: f64,
     /// Whether Datadog's sketch is wanted too.
     pub(super) dd: bool,
+    /// Bounds of buckets, where these are shown; in the unit of outputs. They count when it is folded and closed.
+    pub(super) bounds: Option<&'a Arc<[f64]>>,
 }
 
 impl Default for Dist {
@@ -86,52 +91,66 @@ impl Default for Dist {
 }
 
 impl Dist {
-    pub(super) fn record(&mut self, value: f64, weight: f64, fold: Fold) {
+    pub(super) fn record(&mut self, value: f64, weight: f64, fold: Fold<'_>) {
         match self {
             Dist::Folded(folded) => folded.add(value, weight, fold),
-            Dist::Raw(raw) => {
-                raw.push((value, weight));
-                if raw.len() > RAW_MAX {
-                    *self = Dist::Folded(Box::new(Folded::new(raw, fold)));
-                }
-            }
+            Dist::Raw(raw) => raw.push((value, weight)),
         }
     }
 
-    pub(super) fn close(self, fold: Fold) -> Sketches {
+    /// Whether it is time to fold.
+    pub(super) fn is_full(&self) -> bool {
+        matches!(self, Dist::Raw(raw) if raw.len() > RAW_MAX)
+    }
+
+    pub(super) fn fold(&mut self, fold: Fold<'_>) {
+        if let Dist::Raw(raw) = self {
+            *self = Dist::Folded(Box::new(Folded::new(raw, fold)));
+        }
+    }
+
+    pub(super) fn close(self, fold: Fold<'_>) -> Sketches {
         match self {
-            Dist::Folded(folded) => folded.close(None),
+            Dist::Folded(folded) => folded.close(None, fold),
             Dist::Raw(mut raw) => {
                 raw.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
                 raw.shrink_to_fit();
-                Folded::new(&raw, fold).close(Some(raw))
+                Folded::new(&raw, fold).close(Some(raw), fold)
             }
         }
     }
 }
 
 impl Folded {
-    fn new(raw: &[(f64, f64)], fold: Fold) -> Folded {
+    fn new(raw: &[(f64, f64)], fold: Fold<'_>) -> Folded {
         let dd = fold.dd.then(DdSketch::default);
-        let mut folded = Folded { sum: 0.0, min: f64::INFINITY, max: f64::NEG_INFINITY, exp: Tally::default(), dd };
+        let buckets = fold.bounds.map(|bounds| Box::new(Buckets::new(bounds)));
+        let mut folded = Folded { sum: 0.0, min: f64::INFINITY, max: f64::NEG_INFINITY, exp: Tally::default(), dd, buckets };
         for &(value, weight) in raw {
             folded.add(value, weight, fold);
         }
         folded
     }
 
-    fn add(&mut self, value: f64, weight: f64, fold: Fold) {
+    fn add(&mut self, value: f64, weight: f64, fold: Fold<'_>) {
         self.sum = saturate(self.sum + value * weight);
         self.min = self.min.min(value);
         self.max = self.max.max(value);
-        self.exp.record(value / fold.divisor, weight);
+        let shown = value / fold.divisor;
+        self.exp.record(shown, weight);
+        if let Some(buckets) = &mut self.buckets {
+            buckets.record(shown, weight);
+        }
         if let Some(dd) = &mut self.dd {
             dd.record(value, weight);
         }
     }
 
-    fn close(self, raw: Option<Vec<(f64, f64)>>) -> Sketches {
-        let exp = self.exp.close();
+    fn close(self, raw: Option<Vec<(f64, f64)>>, fold: Fold<'_>) -> Sketches {
+        let mut exp = self.exp.close();
+        // The bounds may have changed since the first sample.
+        let within = |bounds| Box::new(self.buckets.map_or_else(|| Buckets::new(bounds), |buckets| buckets.within(bounds)));
+        exp.buckets = fold.bounds.map(within);
         Sketches { count: exp.count, sum: self.sum, min: self.min, max: self.max, raw, exp, dd: self.dd }
     }
 }

@@ -15,8 +15,6 @@ const NOT_BUILT: &[Row] = &[
     ("store.tiers[3]", &[]),
     ("http.web_config", &[]),
     ("http.admin", &[]),
-    ("scrape.timers", &[]),
-    ("scrape.buckets", &[]),
     ("sinks[].type", &["datadog"]),
     ("sinks[].match", &["null", "{ name: ['*'] }"]),
     ("sinks[].self_metrics", &["null", "false"]),

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::Config;
 use crate::listen::{Prefix, UnixEndpoint};
-use crate::model::ByteSize;
+use crate::model::{Buckets, ByteSize};
 use crate::shape;
 
 /// Series identities fit into the index of the store up to this.
@@ -195,6 +195,9 @@ fn http(config: &Config, findings: &mut Findings) {
     findings.require(!taken, "scrape.path", "this path answers something else");
     let buckets = &config.scrape.buckets;
     findings.require(!buckets.is_empty(), "scrape.buckets", "expected at least one upper bound");
+    if buckets.len() > Buckets::MAX {
+        findings.add("scrape.buckets", format!("expected at most {} upper bounds", Buckets::MAX));
+    }
     for (index, bound) in buckets.iter().enumerate() {
         findings.require(bound.is_finite(), format!("scrape.buckets[{index}]"), "expected a finite number; +Inf is always there");
         if index > 0 && *bound <= buckets[index - 1] {

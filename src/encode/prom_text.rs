@@ -7,18 +7,20 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::hash::BuildHasher as _;
+use std::sync::Arc;
 
 use hashbrown::HashTable;
 
 use super::number;
 use crate::model::labels::{self, NAME};
-use crate::model::{Column, ExpHist, Family, Kind, Labels, Recent, Series, Window};
+use crate::model::{Buckets, Column, ExpHist, Family, Form, Kind, Labels, Recent, Series, Window};
 
 /// Names that belong to the relay's own metrics.
 pub const OWN_PREFIX: &str = "statsd_relay_";
 
-/// The label of a summary's quantiles.
+/// The label of a summary's quantiles, and that of a histogram's upper bounds.
 const QUANTILE: &str = "quantile";
+const LE: &str = "le";
 
 /// Where a series' recent sketches are, if it has any.
 pub type FindRecent<'a> = dyn Fn(&Series) -> Option<&'a Recent> + 'a;
@@ -32,7 +34,8 @@ pub struct ClientText {
     pub after: String,
     /// Series without a sample of their own, since another has the same labels after rewriting.
     pub merged: usize,
-    /// Series left out: their name belongs to the relay, or is a sample of a summary, or has another type here.
+    /// Series left out: their name belongs to the relay, or is a sample of a summary or histogram, or has another type
+    /// here.
     pub omitted: usize,
 }
 
@@ -44,7 +47,7 @@ impl ClientText {
 }
 
 /// Renders the client series of a window.
-pub fn render<'a>(window: &'a Window, percentiles: &[f64], recent: &'a FindRecent<'a>) -> ClientText {
+pub fn render<'a>(window: &'a Window, percentiles: &'a [f64], recent: &'a FindRecent<'a>) -> ClientText {
     render_in_parts(window, percentiles, recent, &mut |_| {})
 }
 
@@ -52,7 +55,7 @@ pub fn render<'a>(window: &'a Window, percentiles: &[f64], recent: &'a FindRecen
 /// held as a whole.
 pub fn render_in_parts<'a>(
     window: &'a Window,
-    percentiles: &[f64],
+    percentiles: &'a [f64],
     recent: &'a FindRecent<'a>,
     take: &mut dyn FnMut(&mut ClientText),
 ) -> ClientText {
@@ -60,11 +63,10 @@ pub fn render_in_parts<'a>(
     for (at, family) in window.roster.iter().enumerate() {
         groups.entry(&family.prom_name).or_default().push(at);
     }
-    let quantiles = percentiles.iter().map(|&q| (number::text(q), q)).collect();
-    let writer = Writer { window, quantiles, recent };
+    let writer = Writer { window, percentiles, recent };
     let mut text = ClientText::default();
     for (name, members) in &groups {
-        if name.starts_with(OWN_PREFIX) || summary_of(name).is_some_and(|summary| is_summary(window, groups.get(summary))) {
+        if name.starts_with(OWN_PREFIX) || is_sample(window, name, |of| groups.get(of)) {
             text.omitted += members.iter().map(|&member| window.roster[member].series.len()).sum::<usize>();
         } else {
             writer.family(&mut text, name, members, take);
@@ -73,20 +75,53 @@ pub fn render_in_parts<'a>(
     text
 }
 
-/// The summary whose `_sum` or `_count` has this name.
-fn summary_of(name: &str) -> Option<&str> {
-    name.strip_suffix("_sum").or_else(|| name.strip_suffix("_count"))
-}
-
-fn is_summary(window: &Window, members: Option<&Vec<usize>>) -> bool {
-    members.is_some_and(|members| window.roster[members[0]].kind.is_sketch())
+/// Whether a summary or a histogram has samples of this name.
+fn is_sample<'g>(window: &Window, name: &str, members: impl Fn(&str) -> Option<&'g Vec<usize>>) -> bool {
+    let first = |of: &str| members(of).map(|members| &window.roster[members[0]]).filter(|family| family.kind.is_sketch());
+    let of_both = name.strip_suffix("_sum").or_else(|| name.strip_suffix("_count"));
+    of_both.and_then(first).is_some()
+        || name.strip_suffix("_bucket").and_then(first).is_some_and(|family| matches!(family.form, Form::Histogram(_)))
 }
 
 struct Writer<'a> {
     window: &'a Window,
-    /// As spelled in the label, and as a number.
-    quantiles: Vec<(String, f64)>,
+    /// Of summaries whose family names none.
+    percentiles: &'a [f64],
     recent: &'a FindRecent<'a>,
+}
+
+/// What the series of one name have beside a value, or a sum and a count.
+enum Parts {
+    None,
+    /// As spelled in the label, and as a number.
+    Quantiles(Vec<(String, f64)>),
+    /// The bounds, and each with infinity as spelled in the label.
+    Buckets(Arc<[f64]>, Vec<String>),
+}
+
+impl Parts {
+    fn of(family: &Family, percentiles: &[f64]) -> Parts {
+        match &family.form {
+            _ if !family.kind.is_sketch() => Parts::None,
+            Form::Summary(own) => {
+                let quantiles = own.as_deref().unwrap_or(percentiles);
+                Parts::Quantiles(quantiles.iter().map(|&q| (number::text(q), q)).collect())
+            }
+            Form::Histogram(bounds) => {
+                let spelled = bounds.iter().copied().chain([f64::INFINITY]).map(number::text).collect();
+                Parts::Buckets(bounds.clone(), spelled)
+            }
+        }
+    }
+
+    /// The label that tells them apart.
+    fn label(&self) -> Option<&'static str> {
+        match self {
+            Parts::None => None,
+            Parts::Quantiles(_) => Some(QUANTILE),
+            Parts::Buckets(..) => Some(LE),
+        }
+    }
 }
 
 /// A series' place: its family in the roster, and its row.
@@ -99,29 +134,30 @@ impl Writer<'_> {
         let (same, other): (Vec<usize>, Vec<usize>) = members.iter().partition(|&&at| self.window.roster[at].kind == first.kind);
         text.omitted += other.iter().map(|&at| self.window.roster[at].series.len()).sum::<usize>();
         header(text.part(name), name, first);
+        let parts = Parts::of(first, self.percentiles);
         match same[..] {
-            [at] if first.series.iter().all(|series| is_clean(series, first.kind)) => self.clean_rows(text, name, at, take),
-            _ => self.merged_rows(text, name, &same, take),
+            [at] if first.series.iter().all(|series| is_clean(series, parts.label())) => self.clean_rows(text, name, at, &parts, take),
+            _ => self.merged_rows(text, name, &same, &parts, take),
         }
     }
 
     /// Writes the rows of one family whose series are all clean: then no two of them have the same labels.
-    fn clean_rows(&self, text: &mut ClientText, name: &str, at: usize, take: &mut dyn FnMut(&mut ClientText)) {
+    fn clean_rows(&self, text: &mut ClientText, name: &str, at: usize, parts: &Parts, take: &mut dyn FnMut(&mut ClientText)) {
         let mut labels = String::new();
         for (row, series) in self.window.roster[at].series.iter().enumerate() {
             labels.clear();
             clean_labels(&mut labels, series);
-            self.sample(text.part(name), name, &labels, &[(at, row)]);
+            self.sample(text.part(name), name, &labels, &[(at, row)], parts);
             take(text);
         }
     }
 
     /// Writes the rows of families of one kind, those with the same labels as one. Labels are derived twice rather
     /// than held for all rows at once.
-    fn merged_rows(&self, text: &mut ClientText, name: &str, families: &[usize], take: &mut dyn FnMut(&mut ClientText)) {
+    fn merged_rows(&self, text: &mut ClientText, name: &str, families: &[usize], parts: &Parts, take: &mut dyn FnMut(&mut ClientText)) {
         let derive = |out: &mut String, (at, row): Place| {
             out.clear();
-            derived_labels(out, name, &self.window.roster[at].series[row], self.window.roster[at].kind);
+            derived_labels(out, name, &self.window.roster[at].series[row], parts.label());
         };
         let (mut labels, mut others) = (String::new(), String::new());
         let hasher = foldhash::fast::RandomState::default();
@@ -149,18 +185,22 @@ impl Writer<'_> {
         for (first, others) in order {
             derive(&mut labels, first);
             let places = if others.is_empty() { &[first][..] } else { &[&[first], &others[..]].concat() };
-            self.sample(text.part(name), name, &labels, places);
+            self.sample(text.part(name), name, &labels, places, parts);
             take(text);
         }
     }
 
     /// Writes the lines of the series at `places`, which share their labels.
-    fn sample(&self, out: &mut String, name: &str, labels: &str, places: &[Place]) {
+    fn sample(&self, out: &mut String, name: &str, labels: &str, places: &[Place], parts: &Parts) {
         match &self.window.columns[places[0].0] {
             Column::Counter { .. } | Column::Set { .. } => line(out, [name, ""], labels, self.sum(places, first_value)),
             Column::Gauge { .. } => line(out, [name, ""], labels, self.latest(places)),
             Column::Timer { .. } => {
-                self.quantile_lines(out, name, labels, places);
+                match parts {
+                    Parts::None => {}
+                    Parts::Quantiles(quantiles) => self.quantile_lines(out, name, labels, places, quantiles),
+                    Parts::Buckets(bounds, spelled) => self.bucket_lines(out, name, labels, places, (bounds, spelled)),
+                }
                 line(out, [name, "_sum"], labels, self.sum(places, timer_sum));
                 line(out, [name, "_count"], labels, self.sum(places, first_value));
             }
@@ -177,7 +217,7 @@ impl Writer<'_> {
         places.iter().max_by_key(age).map_or(f64::NAN, |&(at, row)| first_value(&self.window.columns[at], row))
     }
 
-    fn quantile_lines(&self, out: &mut String, name: &str, labels: &str, places: &[Place]) {
+    fn quantile_lines(&self, out: &mut String, name: &str, labels: &str, places: &[Place], quantiles: &[(String, f64)]) {
         let start = self.window.start();
         let mut merged = ExpHist::default();
         for &(at, row) in places {
@@ -185,13 +225,22 @@ impl Writer<'_> {
                 merged.merge(&recent.merged(start));
             }
         }
-        for (spelled, q) in &self.quantiles {
-            let comma = if labels.is_empty() { "" } else { "," };
-            for part in [name, "{", labels, comma, QUANTILE, "=\"", spelled, "\"} "] {
-                out.push_str(part);
+        for (spelled, q) in quantiles {
+            part_line(out, [name, ""], labels, [QUANTILE, spelled], merged.quantile(*q));
+        }
+    }
+
+    fn bucket_lines(&self, out: &mut String, name: &str, labels: &str, places: &[Place], (bounds, spelled): (&Arc<[f64]>, &[String])) {
+        let mut all = Buckets::new(bounds);
+        for &(at, row) in places {
+            if let Column::Timer { buckets, .. } = &self.window.columns[at]
+                && let Some(buckets) = buckets.get(row)
+            {
+                all.add(buckets);
             }
-            number::write(out, merged.quantile(*q));
-            out.push('\n');
+        }
+        for ((_, below), spelled) in all.cumulative(self.sum(places, first_value)).zip(spelled) {
+            part_line(out, [name, "_bucket"], labels, [LE, spelled], below);
         }
     }
 }
@@ -217,7 +266,7 @@ fn header(out: &mut String, name: &str, family: &Family) {
     let kind = match family.kind {
         Kind::Counter => "counter",
         Kind::Gauge | Kind::Set => "gauge",
-        Kind::Timer | Kind::Histogram | Kind::Distribution => "summary",
+        Kind::Timer | Kind::Histogram | Kind::Distribution => family.form.as_str(),
     };
     let _ = write!(out, "# HELP {name} ");
     match &family.help {
@@ -253,16 +302,25 @@ fn line(out: &mut String, name: [&str; 2], labels: &str, value: f64) {
     out.push('\n');
 }
 
-/// Whether every tag of the series is a label as it stands.
-fn is_clean(series: &Series, kind: Kind) -> bool {
+/// A line of a summary or histogram: its own label is the last.
+fn part_line(out: &mut String, name: [&str; 2], labels: &str, [label, part]: [&str; 2], value: f64) {
+    let comma = if labels.is_empty() { "" } else { "," };
+    for text in [name[0], name[1], "{", labels, comma, label, "=\"", part, "\"} "] {
+        out.push_str(text);
+    }
+    number::write(out, value);
+    out.push('\n');
+}
+
+/// Whether every tag of the series is a label as it stands, and none is `reserved`.
+fn is_clean(series: &Series, reserved: Option<&str>) -> bool {
     let mut last = "";
     series.tags().all(|tag| {
         let Some((key, value)) = tag.split_once(':') else { return false };
         // Tags are sorted, so a key given twice stands side by side.
         let again = key == last;
         last = key;
-        let reserved = key == QUANTILE && kind.is_sketch();
-        !again && !reserved && !value.is_empty() && is_label(key)
+        !again && reserved != Some(key) && !value.is_empty() && is_label(key)
     })
 }
 
@@ -288,22 +346,22 @@ fn is_label(key: &str) -> bool {
 }
 
 /// `a="b",c="d"` of any series. A client's own `quantile` under a summary becomes `exported_quantile`.
-fn derived_labels(out: &mut String, name: &str, series: &Series, kind: Kind) {
+fn derived_labels(out: &mut String, name: &str, series: &Series, reserved: Option<&str>) {
     let mut labels = labels::derive(name, series.tags());
-    if kind.is_sketch() && !labels.get(QUANTILE).is_empty() {
-        labels = moved_aside(&labels);
+    if let Some(reserved) = reserved.filter(|reserved| !labels.get(reserved).is_empty()) {
+        labels = moved_aside(&labels, reserved);
     }
     for (key, value) in labels.iter().filter(|(key, _)| *key != NAME) {
         pair(out, key, value);
     }
 }
 
-fn moved_aside(labels: &Labels) -> Labels {
-    let mut free = format!("exported_{QUANTILE}");
+fn moved_aside(labels: &Labels, reserved: &str) -> Labels {
+    let mut free = format!("exported_{reserved}");
     while !labels.get(&free).is_empty() {
         free.insert_str(0, "exported_");
     }
-    labels.with(&free, labels.get(QUANTILE)).with(QUANTILE, "")
+    labels.with(&free, labels.get(reserved)).with(reserved, "")
 }
 
 fn pair(out: &mut String, key: &str, value: &str) {

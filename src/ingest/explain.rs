@@ -10,9 +10,9 @@ use serde_json::Value;
 use super::out_of_reach;
 use crate::aggregate::{Aggregator, Limit, LimitsConfig, OnLimit, Prospect, page_name, unlabelled};
 use crate::encode::datadog;
-use crate::model::{Kind, labels};
+use crate::model::{Form, Kind, labels};
 use crate::parse::{self, Metric, Options, Parsed, Record, ToleratedSet, json};
-use crate::shape::{self, Shaping};
+use crate::shape::{self, Presentation, Shaping};
 
 /// Bytes of a line that are shown.
 const SHOWN_MAX: usize = 4_096;
@@ -27,6 +27,8 @@ pub struct Explainer {
     pub back: Duration,
     /// `_total` is appended to counters that lack it.
     pub counter_suffix: bool,
+    /// How timers, histograms and distributions are shown where the mapping file does not say.
+    pub presentation: Presentation,
     /// By the names of their sinks.
     pub datadog: Vec<(String, datadog::Options)>,
     /// The relay at work, if it is to be asked what it has.
@@ -224,7 +226,8 @@ impl Explainer {
         let (page_name, clashes) = named.unwrap_or((plain, false));
         let mut outputs = Vec::new();
         if !matches!(becomes, Becomes::Dropped | Becomes::Shed) {
-            outputs.push(prometheus(page_name, &series));
+            let said = shaped.options.as_ref().map(|options| options.presentation.clone()).unwrap_or_default();
+            outputs.push(prometheus(page_name, &series, &said.or(&self.presentation).form()));
             outputs.extend(self.datadog.iter().map(|(sink, options)| datadog(sink, &series, options)));
         }
         let bound = |limit: Limit, has, most| Bound { limit: limit.as_str(), has, most };
@@ -265,12 +268,15 @@ impl Explainer {
     }
 }
 
-fn prometheus(name: String, series: &Identity) -> Output {
+fn prometheus(name: String, series: &Identity, form: &Form) -> Output {
     let derived = labels::derive(&name, series.tags.iter().map(String::as_str));
     let labels = derived.iter().filter(|(key, _)| *key != labels::NAME).map(|(key, value)| (key.to_string(), value.to_string()));
     let labels = labels.collect();
     let names = match series.r#type {
-        kind if kind.is_sketch() => vec![name.clone(), format!("{name}_sum"), format!("{name}_count")],
+        kind if kind.is_sketch() => {
+            let parts = if matches!(form, Form::Histogram(_)) { format!("{name}_bucket") } else { name.clone() };
+            vec![parts, format!("{name}_sum"), format!("{name}_count")]
+        }
         _ => vec![name],
     };
     Output { output: "prometheus".into(), names, labels, tags: Vec::new(), host: None, unfit: None }
@@ -310,6 +316,7 @@ mod tests {
             limits: LimitsConfig { tags_per_series: 2, ..LimitsConfig::default() },
             back: Duration::from_secs(3_600),
             counter_suffix: true,
+            presentation: Presentation::default(),
             datadog: vec![("dd".into(), options)],
             live: None,
         }
@@ -335,6 +342,9 @@ mod tests {
         let timer = explained("t:1|ms").metric.unwrap();
         assert_eq!(timer.outputs[0].names, ["t", "t_sum", "t_count"]);
         assert_eq!(timer.outputs[1].names, ["t.max", "t.95percentile"]);
+        let histograms = Explainer { presentation: Presentation { histogram: Some(true), ..Presentation::default() }, ..explainer() };
+        let timer = histograms.explain(b"t:1|ms", 0).remove(0).metric.unwrap();
+        assert_eq!(timer.outputs[0].names, ["t_bucket", "t_sum", "t_count"]);
     }
 
     #[test]

@@ -6,9 +6,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::aggregate::{Base, CutReport, Cutter, CutterOptions, LimitsConfig, Restored, Sending};
-use crate::model::{Column, Kind, Window};
+use crate::model::{Buckets, Column, Form, Kind, Window};
 use crate::parse::Tolerated;
-use crate::shape::{DropReason, ShapeConfig, Shaping};
+use crate::shape::{DropReason, Presentation, ShapeConfig, Shaping};
 
 /// Unix milliseconds.
 const NOW: i64 = 1_700_000_005_000;
@@ -34,6 +34,7 @@ impl Bench {
             timers_in_seconds: true,
             counter_suffix: false,
             dd_sketches: true,
+            presentation: Presentation::default(),
         };
         let published = Arc::new(Published::new("test"));
         let producer = || Producer::new(aggregator.clone(), published.clone(), Options::default(), Clock::manual(NOW));
@@ -183,7 +184,7 @@ fn an_idle_series_leaves_and_goes_on_from_its_total_when_it_returns() {
 #[test]
 fn what_was_live_at_the_stop_stands_at_the_start() {
     let mut bench = one_lane();
-    let restored = |name: &str, kind, base| Restored { kind, name: name.into(), tags: vec!["a:1".into()], base, age: 3 };
+    let restored = |name: &str, kind, base| Restored { kind, name: name.into(), tags: vec!["a:1".into()], sent_name: None, base, age: 3 };
     bench.cutter.restore([
         restored("c", Kind::Counter, Base { total: 9.0, ..Base::default() }),
         restored("g", Kind::Gauge, Base { gauge: 4.0, ..Base::default() }),
@@ -282,6 +283,63 @@ fn lines_join_the_series_that_shaping_names() {
     assert_eq!(rows(&window).len(), 3);
 }
 
+/// The cumulative weights of a timer's buckets, the infinite one too; none for a summary.
+fn buckets(window: &Window, name: &str) -> Vec<(f64, f64)> {
+    let (_, column) = window.families().find(|(family, _)| &*family.name == name).unwrap();
+    let Column::Timer { count, buckets, .. } = column else { panic!("{name} is no timer") };
+    buckets.first().map_or(Vec::new(), |buckets| buckets.cumulative(count[0]).collect())
+}
+
+const TIMINGS: &str = "
+mappings:
+- { match: quick.*, name: took, ttl: 30s, help: Words., observer_type: histogram, buckets: [0.1, 0.25, 1] }
+- { match: other.*, name: took, observer_type: summary }
+- { match: default, name: default, observer_type: histogram }
+- { match: shares, name: shares, quantiles: [{ quantile: 0.75 }] }
+";
+
+#[test]
+fn a_rules_histogram_counts_every_sample_within_its_bounds() {
+    let mut bench = shaped_by("{ mapping: m }", TIMINGS, 0);
+    bench.send(0, "quick.a:100:250:250.0001|ms\nquick.a:-5|ms|@0.5\nquick.a:99999|ms\nother.a:50|ms\ndefault:1|h\nshares:1|h\nplain:1|h");
+    let window = bench.cut();
+    assert_eq!(buckets(&window, "took"), [(0.1, 4.0), (0.25, 5.0), (1.0, 6.0), (f64::INFINITY, 7.0)]);
+    assert_eq!(shown(&window, "took|timer").unwrap(), "7/100.63900009999999");
+    let form = |name: &str| window.families().find(|(family, _)| &*family.name == name).unwrap().0.form.clone();
+    assert_eq!(form("shares"), Form::Summary(Some([0.75].as_slice().into())));
+    assert_eq!((form("plain"), form("default")), (Form::Summary(None), Form::Histogram(Arc::default())));
+    assert!(buckets(&window, "plain").is_empty());
+    // More than are kept as they came.
+    let line = "quick.b:200|ms\n".repeat(500);
+    bench.send(0, &line);
+    let window = bench.cut();
+    assert_eq!(buckets(&window, "took"), [(0.1, 4.0), (0.25, 505.0), (1.0, 506.0), (f64::INFINITY, 507.0)]);
+    assert_eq!(buckets(&bench.cut(), "took")[1], (0.25, 505.0));
+}
+
+#[test]
+fn a_restored_series_is_what_its_rule_says_before_it_is_heard_again() {
+    let mut bench = shaped_by("{ mapping: m }", TIMINGS, 0);
+    let bounds: Arc<[f64]> = [0.1, 0.5].as_slice().into();
+    let before = Some(Arc::new(Buckets::with_weights(&bounds, vec![3.0, 4.0])));
+    let base = Base { count: 9.0, sum: 2.0, buckets: before, ..Base::default() };
+    let restored = |sent: &str| Restored {
+        kind: Kind::Timer,
+        name: "took".into(),
+        tags: vec![format!("sent:{}", &sent[..1])],
+        sent_name: Some(sent.into()),
+        base: base.clone(),
+        age: 0,
+    };
+    bench.cutter.restore([restored("quick.x"), restored("unmapped"), restored("shares")]);
+    let standing = bench.cutter.standing_window(5_000, Vec::new());
+    assert_eq!(standing.roster[0].help.as_deref(), Some("Words."));
+    // What was known of the one bound that is still there stays; of the others nothing is.
+    assert_eq!(buckets(&standing, "took"), [(0.1, 3.0), (0.25, 3.0), (1.0, 7.0), (f64::INFINITY, 9.0)]);
+    let gone: Vec<String> = (0..4).flat_map(|_| bench.cut().gone).map(|series| format!("{series:?}")).collect();
+    assert_eq!(gone, ["took|timer|#sent:q"], "only the rule that still gives that name has a say about its ttl");
+}
+
 #[test]
 fn every_dropped_line_is_counted_by_its_reason() {
     let mapping = "mappings:\n- { match: gone.*, name: x, action: drop }\n- { match: kept.*, name: kept }\n";
@@ -340,6 +398,7 @@ fn a_restored_series_is_met_by_its_lines_and_by_no_other_name() {
         kind: Kind::Counter,
         name: name.into(),
         tags: tags.iter().map(ToString::to_string).collect(),
+        sent_name: None,
         base: Base { total, ..Base::default() },
         age: 0,
     };
@@ -359,7 +418,7 @@ fn a_restored_series_goes_on_by_its_first_line_and_leaves_like_any_other() {
     let mut bench = shaped_by("{ namespace: ns }", "", 2);
     let restored = |name: &str, age| {
         let base = Base { total: 40.0, ..Base::default() };
-        Restored { kind: Kind::Counter, name: name.into(), tags: vec!["a:1".into()], base, age }
+        Restored { kind: Kind::Counter, name: name.into(), tags: vec!["a:1".into()], sent_name: None, base, age }
     };
     bench.cutter.restore([restored("ns.met", 1), restored("ns.idle", 1)]);
     bench.send(0, "met:2|c|#a:1");
@@ -377,7 +436,7 @@ fn a_restored_series_goes_on_by_its_first_line_and_leaves_like_any_other() {
 fn a_restored_series_whose_first_line_is_not_recorded_leaves_all_the_same() {
     let mut bench = shaped_by("{ namespace: ns }", "", 2);
     let tags = vec!["a:1".into()];
-    bench.cutter.restore([Restored { kind: Kind::Counter, name: "ns.c".into(), tags, base: Base::default(), age: 0 }]);
+    bench.cutter.restore([Restored { kind: Kind::Counter, name: "ns.c".into(), tags, sent_name: None, base: Base::default(), age: 0 }]);
     let spelling = crate::model::series::Spelling { name: b"c", tags: b"a:1", kind: Kind::Counter, style: Default::default() };
     bench.aggregator.registry.resolve(&spelling);
     for _ in 0..3 {
@@ -537,7 +596,8 @@ fn a_tag_that_becomes_no_label_is_counted_with_each_line_of_it() {
     assert_eq!(shown(&window, "a|counter|#__name__:b"), Some("3/3".into()), "outputs that know such tags have it");
 
     let mut again = one_lane();
-    let restored = Restored { kind: Kind::Counter, name: "a".into(), tags: vec!["__name__:b".into()], base: Base::default(), age: 0 };
+    let restored =
+        Restored { kind: Kind::Counter, name: "a".into(), tags: vec!["__name__:b".into()], sent_name: None, base: Base::default(), age: 0 };
     again.cutter.restore([restored]);
     again.send(0, "a:1|c|#__name__:b");
     assert_eq!(again.producers[0].counts().tolerated[Tolerated::TagDropped as usize], 1);
@@ -607,7 +667,16 @@ fn a_line_is_explained_by_what_is_live() {
     let mut bench = Bench::new(1, limits.clone(), 0);
     let live = Some(bench.aggregator.clone());
     let (readings, back) = (Reading::all([], Options::default()), Duration::from_secs(3_600));
-    let explainer = Explainer { readings, shaping: Arc::default(), limits, back, counter_suffix: false, datadog: Vec::new(), live };
+    let explainer = Explainer {
+        readings,
+        shaping: Arc::default(),
+        limits,
+        back,
+        counter_suffix: false,
+        presentation: Presentation::default(),
+        datadog: Vec::new(),
+        live,
+    };
     bench.send(0, "a:1|c|#t:1\na:1|c|#t:2\nhits:1|c\nslow_sum:1|g");
     bench.cut();
     let second = NOW / 1_000;
@@ -655,6 +724,7 @@ fn a_line_is_explained_as_each_kind_of_listener_reads_it() {
         limits: LimitsConfig::default(),
         back: Duration::ZERO,
         counter_suffix: false,
+        presentation: Presentation::default(),
         datadog: Vec::new(),
         live: None,
     };

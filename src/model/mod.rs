@@ -1,6 +1,7 @@
 //! The nouns every part shares. Nothing here knows sockets, files, tokio or the time of day.
 
 pub mod alert;
+pub mod buckets;
 pub mod check;
 pub mod ddsketch;
 pub mod event;
@@ -18,6 +19,7 @@ pub mod units;
 pub mod window;
 
 pub use alert::{Alert, AlertState};
+pub use buckets::{Buckets, Form};
 pub use check::{Check, CheckStatus};
 pub use ddsketch::DdSketch;
 pub use event::{AlertType, Event, Priority};

@@ -5,6 +5,8 @@
 
 use std::sync::LazyLock;
 
+use super::Buckets;
+
 /// Buckets kept on each side of zero before the schema is lowered by one.
 pub const MAX_BUCKETS: usize = 1_024;
 /// The schema a sketch starts with: bucket bounds grow by 2^(1/32).
@@ -31,6 +33,8 @@ pub struct ExpHist {
     pub positive: Vec<(i32, f64)>,
     /// Buckets below zero by the index of their magnitude, ascending, none empty.
     pub negative: Vec<(i32, f64)>,
+    /// The same values within bounds of their own, where these are shown.
+    pub buckets: Option<Box<Buckets>>,
 }
 
 impl Default for ExpHist {
@@ -44,6 +48,7 @@ impl Default for ExpHist {
             zero: 0.0,
             positive: Vec::new(),
             negative: Vec::new(),
+            buckets: None,
         }
     }
 }
@@ -69,6 +74,8 @@ impl ExpHist {
     }
 
     /// Adds everything the other holds. Commutative; the result has the lower schema of the two.
+    ///
+    /// Buckets are the exception: their bounds are then those of the other, which is taken to be the later one.
     pub fn merge(&mut self, other: &ExpHist) {
         while self.schema > other.schema {
             self.lower_schema();
@@ -84,6 +91,29 @@ impl ExpHist {
         while self.positive.len() > MAX_BUCKETS || self.negative.len() > MAX_BUCKETS {
             self.lower_schema();
         }
+        self.merge_buckets(other);
+    }
+
+    fn merge_buckets(&mut self, other: &ExpHist) {
+        self.buckets = match (self.buckets.take(), &other.buckets) {
+            (Some(mut mine), Some(theirs)) if mine.bounds() == theirs.bounds() => {
+                mine.add(theirs);
+                Some(mine)
+            }
+            (Some(mine), Some(theirs)) => {
+                let mut moved = mine.within(theirs.bounds());
+                moved.add(theirs);
+                Some(Box::new(moved))
+            }
+            (None, theirs) => theirs.clone(),
+            (Some(_), None) => None,
+        };
+    }
+
+    /// The weight of everything that does not exceed `bound`, which is one of the buckets' or infinite.
+    pub fn at_most(&self, bound: f64) -> Option<f64> {
+        let buckets = self.buckets.as_ref()?;
+        buckets.cumulative(self.count).find(|(have, _)| *have == bound).map(|(_, weight)| weight)
     }
 
     /// The value below which the share `q` of the weight lies, or NaN when empty.

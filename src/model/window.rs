@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Check, DdSketch, Event, ExpHist, Kind, Labels, Series};
+use super::{Buckets, Check, DdSketch, Event, ExpHist, Form, Kind, Labels, Series};
 
 /// The series of one name and type. Copied only when one is born or leaves.
 #[derive(Debug, Clone)]
@@ -15,6 +15,8 @@ pub struct Family {
     pub kind: Kind,
     /// From the mapping file.
     pub help: Option<Arc<str>>,
+    /// Of timers, histograms and distributions.
+    pub form: Form,
     /// Row order of the family's column.
     pub series: Vec<Series>,
 }
@@ -65,6 +67,8 @@ pub enum Column {
         sum: Vec<f64>,
         /// What the window received; `None` for an idle row.
         window: Vec<Option<Arc<Sketches>>>,
+        /// Running weights within the bounds of the family's form; without rows when that has none.
+        buckets: Vec<Arc<Buckets>>,
         age: Vec<u16>,
     },
 }

@@ -39,6 +39,7 @@ pub(super) fn scaled(histogram: &ExpHist, factor: f64) -> ExpHist {
         zero: histogram.zero * factor,
         positive: side(&histogram.positive),
         negative: side(&histogram.negative),
+        buckets: None,
         ..*histogram
     }
 }
@@ -49,6 +50,7 @@ pub(super) fn added(a: &ExpHist, b: &ExpHist) -> ExpHist {
     sum.merge(b);
     sum.positive.retain(|&(_, count)| count != 0.0);
     sum.negative.retain(|&(_, count)| count != 0.0);
+    sum.buckets = None;
     sum
 }
 

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use super::start::{LateStore, hostname, shaping};
+use super::start::{LateStore, hostname, presentation, shaping};
 use super::{StartError, sockets};
 use crate::aggregate::Aggregator;
 use crate::clock::Clock;
@@ -29,16 +29,14 @@ pub(super) fn raw_kept(config: &Config) -> Duration {
 }
 
 pub(super) fn inside(
-    config: &Config,
-    shaping: Arc<Shaping>,
-    readings: Vec<(String, Options)>,
+    explainer: Explainer,
     aggregator: Arc<Aggregator>,
     views: Arc<Views>,
     store: Arc<LateStore>,
     sinks: Sinks,
     clock: Clock,
 ) -> Inside {
-    let explainer = Explainer { live: Some(aggregator.clone()), ..explainer_by(config, shaping, readings) };
+    let explainer = Explainer { live: Some(aggregator.clone()), ..explainer };
     Inside {
         views,
         notes: Box::new(move |range, limit| {
@@ -60,7 +58,7 @@ pub fn explainer(config: &Config) -> Result<Explainer, StartError> {
     Ok(explainer_by(config, Arc::new(shaping(config)?), sockets::readings(&config.listen)))
 }
 
-fn explainer_by(config: &Config, shaping: Arc<Shaping>, readings: impl IntoIterator<Item = (String, Options)>) -> Explainer {
+pub(super) fn explainer_by(config: &Config, shaping: Arc<Shaping>, readings: impl IntoIterator<Item = (String, Options)>) -> Explainer {
     let context = SinkContext { interval: config.aggregate.interval, clock: Clock::system(), hostname: hostname() };
     let datadog = config.sinks.iter().filter_map(|sink| Some((sink.name.clone(), sink::datadog_options(sink, &context)?)));
     Explainer {
@@ -69,6 +67,7 @@ fn explainer_by(config: &Config, shaping: Arc<Shaping>, readings: impl IntoItera
         limits: config.limits.clone(),
         back: raw_kept(config),
         counter_suffix: config.scrape.counter_suffix,
+        presentation: presentation(config),
         datadog: datadog.collect(),
         live: None,
     }

@@ -30,11 +30,11 @@ use crate::ingest::Views;
 use crate::listen::DatagramKind;
 use crate::model::{Kind, Labels, Matcher, Select, SelectError, Selected, TimeRange};
 use crate::notify::{self, NotifyHandle};
-use crate::shape::Shaping;
+use crate::shape::{Presentation, Shaping};
 use crate::sink::{self, SinkContext, SinkHandle, SinkType};
 use crate::store::{self, Lock, Note, Store, StoreError, Writer};
 use crate::telemetry::{self, Telemetry};
-use crate::web::{self, App, Health, HttpConfig, Page, State, TimerUnit};
+use crate::web::{self, App, Health, HttpConfig, Page, State, TimerForm, TimerUnit};
 
 /// Windows that may wait for the fan-out: each takes memory for every series.
 const WINDOWS_MAX: usize = 4;
@@ -128,7 +128,14 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
             move || status.read().clone()
         }),
         config_yaml: config::to_yaml(config),
-        inside: inside::inside(config, shaping, readings, aggregator.clone(), views.clone(), late.clone(), running.clone(), clock.clone()),
+        inside: inside::inside(
+            inside::explainer_by(config, shaping, readings),
+            aggregator.clone(),
+            views.clone(),
+            late.clone(),
+            running.clone(),
+            clock.clone(),
+        ),
     });
     let mut web = JoinSet::new();
     web.spawn(web::serve(http, app, web_stopped));
@@ -252,6 +259,7 @@ fn cutter(aggregator: &Arc<Aggregator>, inbox: Receiver<Handed>, config: &Config
         timers_in_seconds: config.scrape.timers_in == TimerUnit::Seconds,
         counter_suffix: config.scrape.counter_suffix,
         dd_sketches: config.sinks.iter().any(|sink| sink.r#type == SinkType::Datadog),
+        presentation: presentation(config),
     };
     let mut cutter = Cutter::new(aggregator.clone(), inbox, options);
     cutter.keep_names(store.names().into_iter().map(|(name, kind, _)| (name, kind)));
@@ -259,11 +267,18 @@ fn cutter(aggregator: &Arc<Aggregator>, inbox: Receiver<Handed>, config: &Config
         kind: live.kind,
         name: live.name,
         tags: live.tags,
+        sent_name: live.sent_name,
         base: base(live.base),
         age: live.age,
     });
     cutter.restore(restored);
     cutter
+}
+
+/// How timers, histograms and distributions are shown where no mapping file says.
+pub(super) fn presentation(config: &Config) -> Presentation {
+    let buckets = Some(config.scrape.buckets.as_slice().into());
+    Presentation { histogram: Some(config.scrape.timers == TimerForm::Histogram), buckets, quantiles: None }
 }
 
 fn saved_alerts(store: &Store) -> Vec<SavedAlert> {
@@ -277,7 +292,7 @@ fn saved_alerts(store: &Store) -> Vec<SavedAlert> {
 }
 
 fn base(base: store::Base) -> Base {
-    Base { total: base.total, gauge: base.gauge.unwrap_or(0.0), count: base.count, sum: base.sum }
+    Base { total: base.total, gauge: base.gauge.unwrap_or(0.0), count: base.count, sum: base.sum, buckets: base.buckets }
 }
 
 fn base_of(store: &Store) -> BaseOf {
@@ -306,6 +321,7 @@ fn show_what_stood(cutting: &mut Cutting, page: &Page, store: &Store, clock: &Cl
             page.warm(series.kind(), series.name(), series.tags(), recent);
         }
     }
+    store.present(window.families().map(|(family, _)| family));
     page.show(Arc::new(window));
 }
 

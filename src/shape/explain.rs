@@ -1,6 +1,8 @@
 //! Why an identity became what it became.
 
-use super::{Hit, Shaping};
+use std::sync::Arc;
+
+use super::{Hit, SeriesOptions, Shaping};
 use crate::model::Kind;
 use crate::parse::Identity;
 
@@ -12,6 +14,8 @@ pub struct Explanation {
     pub tags: Vec<String>,
     /// What values are multiplied by in all.
     pub scale: f64,
+    /// What the mapping file says beyond that.
+    pub options: Option<Arc<SeriesOptions>>,
     /// The step that dropped it.
     pub dropped_by: Option<Hit>,
 }
@@ -51,6 +55,7 @@ impl Shaping {
             name: shaped.name.into_owned(),
             tags: shaped.tags.into_iter().map(std::borrow::Cow::into_owned).collect(),
             scale: shaped.scale,
+            options: shaped.options,
             dropped_by: shaped.dropped_by,
         }
     }

@@ -7,6 +7,7 @@ mod error;
 mod explain;
 mod filter;
 mod mapping;
+mod options;
 mod pattern;
 mod shaping;
 mod tags;
@@ -16,8 +17,9 @@ mod tests;
 pub use config::{FilterConfig, MatchConfig, ScaleFilter, ShapeConfig, TagFilter, Unmapped};
 pub use error::ShapeError;
 pub use explain::{Explanation, Step};
+pub use options::{Presentation, SeriesOptions};
 pub use pattern::Pattern;
-pub use shaping::{DropReason, Hit, SeriesOptions, Shaped, Shaping, problems};
+pub use shaping::{DropReason, Hit, Shaped, Shaping, problems};
 
 /// A message of the regex parser without its drawing.
 fn one_line(message: &str) -> String {

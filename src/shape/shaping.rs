@@ -3,12 +3,11 @@
 use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::filter::{self, Effect, Filter};
 use super::mapping::Mapping;
 use super::tags::{self, is_label, key_of, tag};
-use super::{ShapeConfig, ShapeError, Unmapped};
+use super::{SeriesOptions, ShapeConfig, ShapeError, Unmapped};
 use crate::model::Kind;
 use crate::parse::Identity;
 
@@ -26,15 +25,6 @@ pub struct Shaping {
     filters: Vec<Filter>,
     places: Vec<String>,
     matches: Vec<String>,
-}
-
-/// What a mapping rule says about a series beyond its name and labels.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SeriesOptions {
-    /// Idle series leave after this instead of `aggregate.expire`.
-    pub ttl: Option<Duration>,
-    /// The help text of its family.
-    pub help: Option<Arc<str>>,
 }
 
 /// A step that had an effect on an identity.
@@ -199,6 +189,17 @@ impl Shaping {
             }
         }
         shaped
+    }
+
+    /// What the mapping file says about the series of a name that is sent as `sent_name`, unless that gives another name.
+    pub fn options_of(&self, kind: Kind, name: &str, sent_name: &str) -> Option<Arc<SeriesOptions>> {
+        let mapping = self.mapping.as_ref()?;
+        let space = if sent_name.starts_with(CLIENT_TELEMETRY) { "" } else { self.namespace.as_str() };
+        let local = name.strip_prefix(space)?;
+        match mapping.find(sent_name, kind) {
+            Some(mapped) => mapped.options().filter(|_| mapped.name() == local),
+            None => mapping.defaults.clone().filter(|_| sent_name == local),
+        }
     }
 
     fn map(&self, mapping: &Mapping, shaped: &mut Shaped<'_>, kind: Kind, note: &mut dyn FnMut(Hit, &Shaped<'_>, &[&str])) {

@@ -6,6 +6,7 @@ use super::shelf::{Known, Shelf};
 use super::sketch::{put_sketch, read_sketch};
 use crate::model::series::{NameStyle, Spelling};
 use crate::model::{ExpHist, Kind, Labels, Series};
+use crate::parse;
 use std::borrow::Cow;
 
 use super::names::{Name, Names};
@@ -37,7 +38,8 @@ pub(super) fn read_name(bytes: &[u8]) -> Option<(Kind, &str, &str)> {
     Some((Kind::from_u8(from.byte()?)?, from.text()?, from.text()?))
 }
 
-/// Creation, then name index and tags, or the label pairs of a recorded series.
+/// Creation, then name index, tags and the name in the first line if it is another, or the label pairs of a recorded
+/// series.
 pub(super) fn put_series(known: &Known) -> Vec<u8> {
     let mut out = Vec::new();
     put_varint(&mut out, known.created.max(0) as u64);
@@ -47,6 +49,9 @@ pub(super) fn put_series(known: &Known) -> Vec<u8> {
             let tags = series.tags();
             put_varint(&mut out, tags.len() as u64);
             tags.for_each(|tag| put_text(&mut out, tag));
+            if let Some(sent) = sent_name(series) {
+                put_text(&mut out, &sent);
+            }
         }
         None => {
             let pairs = known.labels.iter();
@@ -58,6 +63,11 @@ pub(super) fn put_series(known: &Known) -> Vec<u8> {
         }
     }
     out
+}
+
+/// The name in the line a series was born of, unless it is its own.
+pub(super) fn sent_name(series: &Series) -> Option<Cow<'_, str>> {
+    Some(parse::identity(series.spelling()).name).filter(|sent| sent != series.name())
 }
 
 /// A row of the `series` table.
@@ -79,9 +89,11 @@ pub(super) fn read_series(number: Number, bytes: &[u8], names: &Names) -> Option
     let known = names.at(name)?;
     let n = from.size()?;
     let tags: Option<Vec<Cow<'_, str>>> = (0..n).map(|_| from.text().map(Cow::Borrowed)).collect();
-    let spelling = Spelling { name: known.name.as_bytes(), tags: b"", kind: known.kind, style: NameStyle::Plain };
+    let tags = tags?;
+    let sent = if from.is_empty() { &known.name } else { from.text()? };
+    let spelling = Spelling { name: sent.as_bytes(), tags: b"", kind: known.kind, style: NameStyle::Canonical };
     // No registry gave it a slot; the first window it is in brings the handle that has one.
-    let series = Series::new(u32::MAX, spelling, &known.name, &tags?)?;
+    let series = Series::new(u32::MAX, spelling, &known.name, &tags)?;
     Some(SeriesRow::Received { created, name, series })
 }
 

@@ -14,7 +14,7 @@ use super::role::{Number, Role};
 use super::shelf::{Known, LIVE, Shelf};
 use super::timeline::Timeline;
 use super::tracks::Track;
-use crate::model::{Family, Kind, Labels, Series, TimeRange};
+use crate::model::{ExpHist, Family, Kind, Labels, Series, TimeRange};
 
 /// Roles whose series come with windows.
 pub(super) const WINDOWED: [Role; 4] = [Role::Counter, Role::Gauge, Role::Set, Role::Sketch];
@@ -125,6 +125,12 @@ impl Head {
         shelf.find(number).map(|place| shelf.tracks.track(place))
     }
 
+    /// All that a timer, histogram or distribution ever received.
+    pub(super) fn ever(&self, number: Number) -> Option<&ExpHist> {
+        let shelf = self.shelf(number.role()?);
+        shelf.find(number).and_then(|place| shelf.tracks.ever(place))
+    }
+
     /// Opens the hour of `at` for windows, when it is a later one.
     pub(super) fn turn_windows(&mut self, at: i64) -> bool {
         let turned = self.windows.turn(at);
@@ -170,6 +176,7 @@ impl Head {
             }
             None => self.names.add(family.kind, &family.name, &family.prom_name),
         };
+        self.names.present(family);
         family.series.iter().map(|series| self.place(Role::of(family.kind), name, series, start, LIVE)).collect()
     }
 

@@ -61,7 +61,7 @@ use retention::Retention;
 use shelf::Shelf;
 use take::Taken;
 
-use crate::model::{Kind, Matcher, Recent, Recorded, TimeRange, Window};
+use crate::model::{Buckets, Family, Kind, Matcher, Recent, Recorded, TimeRange, Window};
 use crate::telemetry::{STORE_ERRORS, WINDOWS_STORE_FAILED};
 
 /// The reading side, cheap to clone. Implements [`crate::model::Select`].
@@ -89,13 +89,15 @@ pub struct Restored {
     pub kind: Kind,
     /// Canonical: trimmed, distinct, sorted.
     pub tags: Vec<String>,
+    /// The name in its first line, where shaping gave it another.
+    pub sent_name: Option<String>,
     pub base: Base,
     /// Windows since it received something.
     pub age: u16,
 }
 
 /// What a series goes on from.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Base {
     /// A counter's running total.
     pub total: f64,
@@ -104,6 +106,8 @@ pub struct Base {
     /// A timer's running count and sum, in the unit of outputs.
     pub count: f64,
     pub sum: f64,
+    /// Its running weights within the bounds it was shown in.
+    pub buckets: Option<Arc<Buckets>>,
     /// Start of the window of its birth, unix milliseconds.
     pub created_ms: i64,
 }
@@ -193,6 +197,7 @@ impl Store {
                         prom_name: name.prom_name.to_string(),
                         kind: name.kind,
                         tags: series.tags().map(str::to_string).collect(),
+                        sent_name: catalog::sent_name(series).map(|sent| sent.into_owned()),
                         base: self.base_of(shelf, place, name.kind),
                         age: head.age(known),
                     };
@@ -230,12 +235,23 @@ impl Store {
         let known = &shelf.known[place];
         let mut base = Base { created_ms: known.created, ..Base::default() };
         match (kind, shelf.tracks.ever(place)) {
-            (_, Some(ever)) if self.0.persist_totals => (base.count, base.sum) = (ever.count, ever.sum),
+            (_, Some(ever)) if self.0.persist_totals => {
+                (base.count, base.sum) = (ever.count, ever.sum);
+                base.buckets = ever.buckets.as_ref().map(|buckets| Arc::new((**buckets).clone()));
+            }
             (Kind::Counter, None) if self.0.persist_totals => base.total = known.value,
             (Kind::Gauge, None) if known.is_live() => base.gauge = Some(known.value),
             _ => {}
         }
         base
+    }
+
+    /// Shows these families from now on as they are shown on the page, also before a window brings them.
+    pub fn present<'a>(&self, families: impl Iterator<Item = &'a Family>) {
+        let mut head = self.0.head.write();
+        for family in families {
+            head.names.present(family);
+        }
     }
 
     /// `(name, kind, Prometheus name)` of every family that still has a series here, oldest first.

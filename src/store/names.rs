@@ -5,14 +5,16 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
-use crate::model::Kind;
+use crate::model::{Family, Form, Kind};
 
 /// A name with its kind.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) struct Name {
     pub(super) name: Arc<str>,
     pub(super) kind: Kind,
     pub(super) prom_name: Arc<str>,
+    /// Shares of its summaries, where a mapping file names them. In memory only.
+    pub(super) quantiles: Option<Arc<[f64]>>,
 }
 
 /// Names by index, which is the order of their first appearance.
@@ -46,7 +48,7 @@ impl Names {
     pub(super) fn restore(&mut self, index: u64, kind: Kind, name: &str, prom_name: &str) {
         let name: Arc<str> = name.into();
         self.by_kind[kind as usize].insert(name.clone(), index);
-        self.all.insert(index, Name { name, kind, prom_name: prom_name.into() });
+        self.all.insert(index, Name { name, kind, prom_name: prom_name.into(), quantiles: None });
         self.next = self.next.max(index.saturating_add(1));
     }
 
@@ -64,6 +66,14 @@ impl Names {
         name.prom_name = prom_name.into();
         self.unsaved.insert(index);
         true
+    }
+
+    /// Notes how a family is shown.
+    pub(super) fn present(&mut self, family: &Family) {
+        let Some(name) = self.get(family.kind, &family.name).and_then(|index| self.all.get_mut(&index)) else { return };
+        if let Form::Summary(quantiles) = &family.form {
+            name.quantiles.clone_from(quantiles);
+        }
     }
 
     /// Forgets the names that are not `used`.

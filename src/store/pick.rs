@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use super::Store;
 use super::head::Head;
-use super::role::{Number, Role};
+use super::role::Number;
 use super::shelf::Known;
+use crate::encode::number;
 use crate::model::labels::NAME;
-use crate::model::{Labels, MatchOp, Matcher, SelectError, TimeRange};
+use crate::model::{ExpHist, Labels, MatchOp, Matcher, SelectError, TimeRange};
 
 /// Series looked at while windows wait for the head.
 pub(super) const AT_ONCE: usize = 1_024;
@@ -21,6 +22,8 @@ pub(super) enum View {
     Sum(Labels),
     /// One series per quantile.
     Summary(Vec<(f64, Labels)>),
+    /// One series per upper bound, the infinite one too.
+    Buckets(Vec<(f64, Labels)>),
 }
 
 /// A series that was chosen.
@@ -43,7 +46,8 @@ impl Store {
                 let head = self.0.head.read();
                 for &number in numbers {
                     let Some(known) = head.get(number).filter(|known| may(number, known)) else { continue };
-                    picker.views(&metric, named, number, known, |view| {
+                    let quantiles = head.names.at(known.name).and_then(|name| name.quantiles.as_deref());
+                    picker.views(&metric, named, known, head.ever(number), quantiles, |view| {
                         sets += view.sets();
                         picks.push(Pick { number, view, created: known.created });
                     });
@@ -61,7 +65,7 @@ impl View {
     /// How many series it is.
     fn sets(&self) -> usize {
         match self {
-            View::Summary(quantiles) => quantiles.len(),
+            View::Summary(parts) | View::Buckets(parts) => parts.len(),
             _ => 1,
         }
     }
@@ -75,13 +79,13 @@ pub(super) struct Picker<'a> {
     percentiles: &'a [f64],
 }
 
-/// Which of a metric's names were asked for: its own, that of its count, that of its sum.
-type Named = [bool; 3];
+/// Which of a metric's names were asked for: its own, that of its count, that of its sum, that of its buckets.
+type Named = [bool; 4];
 
 impl<'a> Picker<'a> {
     pub(super) fn new(matchers: &'a [Matcher], percentiles: &'a [f64]) -> Picker<'a> {
         let (names, labels): (Vec<&Matcher>, Vec<&Matcher>) = matchers.iter().partition(|matcher| matcher.name == NAME);
-        let by_quantile = labels.iter().any(|matcher| matcher.name == "quantile");
+        let by_quantile = labels.iter().any(|matcher| matcher.name == QUANTILE);
         Picker { names, labels, by_quantile, percentiles }
     }
 
@@ -91,27 +95,47 @@ impl<'a> Picker<'a> {
     }
 
     fn named(&self, metric: &str) -> Named {
-        [self.names(metric), self.names(&format!("{metric}_count")), self.names(&format!("{metric}_sum"))]
+        let shown = |of: &str| self.names(&format!("{metric}{of}"));
+        [self.names(metric), shown("_count"), shown("_sum"), shown("_bucket")]
     }
 
     pub(super) fn fits(&self, labels: &Labels) -> bool {
         self.labels.iter().all(|matcher| matcher.matches(labels.get(&matcher.name)))
     }
 
-    fn views(&self, metric: &str, [own, count, sum]: Named, number: Number, known: &Known, mut pick: impl FnMut(View)) {
-        if number.role() != Some(Role::Sketch) {
+    /// The labels of each part, told apart by a label, that were asked for.
+    fn parts(&self, labels: &Labels, label: &str, parts: impl Iterator<Item = f64>) -> Vec<(f64, Labels)> {
+        parts.map(|part| (part, labels.with(label, &number::text(part)))).filter(|(_, labels)| self.fits(labels)).collect()
+    }
+
+    fn views(
+        &self,
+        metric: &str,
+        [own, count, sum, bucket]: Named,
+        known: &Known,
+        ever: Option<&ExpHist>,
+        quantiles: Option<&[f64]>,
+        mut pick: impl FnMut(View),
+    ) {
+        let Some(ever) = ever else {
             if own && self.fits(&known.labels) {
                 pick(View::Floats(known.labels.clone()));
             }
             return;
-        }
-        if own && self.by_quantile {
-            let of = |&q: &f64| (q, known.labels.with("quantile", &q.to_string()));
-            let quantiles: Vec<(f64, Labels)> = self.percentiles.iter().map(of).filter(|(_, labels)| self.fits(labels)).collect();
-            if !quantiles.is_empty() {
-                pick(View::Summary(quantiles));
+        };
+        let in_parts = match &ever.buckets {
+            Some(buckets) if bucket => {
+                let labels = known.labels.with(NAME, &format!("{metric}_bucket"));
+                let bounds = buckets.bounds().iter().copied().chain([f64::INFINITY]);
+                Some(View::Buckets(self.parts(&labels, LE, bounds)))
             }
-        }
+            None if own && self.by_quantile => {
+                let shares = quantiles.unwrap_or(self.percentiles).iter().copied();
+                Some(View::Summary(self.parts(&known.labels, QUANTILE, shares)))
+            }
+            _ => None,
+        };
+        in_parts.filter(|view| view.sets() > 0).into_iter().for_each(&mut pick);
         if !self.fits(&known.labels) {
             return;
         }
@@ -127,6 +151,10 @@ impl<'a> Picker<'a> {
     }
 }
 
+/// The label that tells the parts of a summary apart, and that of a histogram.
+const QUANTILE: &str = "quantile";
+const LE: &str = "le";
+
 impl Head {
     /// Metrics whose names can pass, those an equality names or all, and their series.
     fn metrics(&self, picker: &Picker<'_>) -> Vec<(Arc<str>, Vec<Number>)> {
@@ -136,7 +164,7 @@ impl Head {
             return self.index.metrics.iter().filter(|(metric, _)| picker.named(metric).contains(&true)).map(own).collect();
         };
         let name = exact.value.as_str();
-        let parts = [Some(name), name.strip_suffix("_count"), name.strip_suffix("_sum")];
+        let parts = [Some(name), name.strip_suffix("_count"), name.strip_suffix("_sum"), name.strip_suffix("_bucket")];
         parts.into_iter().flatten().filter_map(|part| self.index.metrics.get_key_value(part).map(own)).collect()
     }
 }

@@ -49,7 +49,7 @@ impl Select for Store {
         for pick in picks {
             match pick.view {
                 View::Floats(labels) | View::Histogram(labels) | View::Count(labels) | View::Sum(labels) => sets.push(labels),
-                View::Summary(quantiles) => sets.extend(quantiles.into_iter().map(|(_, labels)| labels)),
+                View::Summary(parts) | View::Buckets(parts) => sets.extend(parts.into_iter().map(|(_, labels)| labels)),
             }
         }
         sets.extend(self.glance(matchers, range)?.into_iter().map(|slice| slice.labels));
@@ -255,6 +255,12 @@ impl Pick {
                 let points = points(self.number, track, line, old);
                 give(labels, created, shown(points, inside, |ever| SampleValue::Float(ever.sum)));
             }
+            View::Buckets(bounds) => {
+                let points = points(self.number, track, line, old);
+                for (samples, (_, labels)) in below(&points, inside, &bounds).into_iter().zip(bounds) {
+                    give(labels, created, samples);
+                }
+            }
             View::Summary(quantiles) => {
                 let points = points(self.number, track, line, old);
                 for (samples, (_, labels)) in summary(points, inside, interval, &quantiles).into_iter().zip(quantiles) {
@@ -313,6 +319,20 @@ fn shown(
         Point::Stale => Sample { at, value: SampleValue::Stale },
     })
     .collect()
+}
+
+/// One list of samples per upper bound: what did not exceed it. Windows that had no such bound have no sample.
+fn below(points: &[(i64, Point)], inside: impl Fn(i64) -> bool, bounds: &[(f64, Labels)]) -> Vec<Vec<Sample>> {
+    let mut below = vec![Vec::new(); bounds.len()];
+    for (at, point) in points.iter().filter(|(at, _)| inside(*at)) {
+        for (samples, (bound, _)) in below.iter_mut().zip(bounds) {
+            match point {
+                Point::Stale => samples.push(sample(*at, None)),
+                Point::Sample { ever, .. } => samples.extend(ever.at_most(*bound).map(|weight| sample(*at, Some(weight)))),
+            }
+        }
+    }
+    below
 }
 
 /// One list of samples per quantile.

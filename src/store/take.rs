@@ -232,6 +232,7 @@ static EMPTY: ExpHist = ExpHist {
     zero: 0.0,
     positive: Vec::new(),
     negative: Vec::new(),
+    buckets: None,
 };
 
 fn notes(window: &Window) -> Vec<(i64, Vec<u8>)> {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::model::recent::BLOCK_MS;
-use crate::model::{Column, Kind, Recent, Series, Window};
+use crate::model::{Column, Form, Kind, Recent, Series, Window};
 
 /// Series that are not live and whose sketches still count when they return.
 const MAX_PARKED: usize = 65_536;
@@ -55,7 +55,7 @@ impl Recents {
         }
         self.wake(window);
         for (family, column) in window.families() {
-            let Column::Timer { window: received, .. } = column else { continue };
+            let (Column::Timer { window: received, .. }, Form::Summary(_)) = (column, &family.form) else { continue };
             for (series, sketches) in family.series.iter().zip(received) {
                 if let Some(sketches) = sketches {
                     self.of(series).add(window.start(), &sketches.exp);
@@ -137,9 +137,17 @@ mod tests {
             count: vec![0.0; series.len()],
             sum: vec![0.0; series.len()],
             window: series.iter().map(|(_, value)| received(value)).collect(),
+            buckets: Vec::new(),
             age: vec![0; series.len()],
         };
-        let family = Family { name: "t".into(), prom_name: "t".into(), kind: Kind::Timer, help: None, series: handles.clone() };
+        let family = Family {
+            name: "t".into(),
+            prom_name: "t".into(),
+            kind: Kind::Timer,
+            help: None,
+            form: Form::default(),
+            series: handles.clone(),
+        };
         let gone = gone.iter().map(|series| (*series).clone()).collect();
         let all = Window::of(minute * 60_000 + 10_000, Duration::from_secs(10), [(Arc::new(family), column)]);
         Window { births: handles, gone, ..all }

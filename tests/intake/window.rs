@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use statsd_relay::model::series::{NameStyle, Spelling};
-use statsd_relay::model::{Check, Column, DdSketch, Event, ExpHist, Family, Kind, Series, Sketches, Stamped, Window};
+use statsd_relay::model::{Check, Column, DdSketch, Event, ExpHist, Family, Form, Kind, Series, Sketches, Stamped, Window};
 
 /// A window of 10 s under construction.
 pub struct WindowBuilder {
@@ -69,7 +69,7 @@ impl WindowBuilder {
     pub fn sketch(mut self, kind: Kind, name: &str, tags: &str, samples: &[(f64, f64)]) -> Self {
         let received = (!samples.is_empty()).then(|| Arc::new(sketches(kind, samples)));
         match self.row(kind, name, tags) {
-            Column::Timer { count, sum, window, age } => {
+            Column::Timer { count, sum, window, age, .. } => {
                 count.push(received.as_ref().map_or(0.0, |sketches| sketches.count));
                 sum.push(received.as_ref().map_or(0.0, |sketches| sketches.exp.sum));
                 age.push(u16::from(received.is_none()));
@@ -106,7 +106,8 @@ impl WindowBuilder {
         let at = match self.families.iter().rposition(|(family, _)| family.name.as_ref() == name && family.kind == kind) {
             Some(at) => at,
             None => {
-                let family = Family { name: name.into(), prom_name: name.into(), kind, help: None, series: Vec::new() };
+                let family =
+                    Family { name: name.into(), prom_name: name.into(), kind, help: None, form: Form::default(), series: Vec::new() };
                 self.families.push((family, empty(kind)));
                 self.families.len() - 1
             }
@@ -123,7 +124,7 @@ fn empty(kind: Kind) -> Column {
         Kind::Counter => Column::Counter { gain: Vec::new(), total: Vec::new(), age: Vec::new() },
         Kind::Gauge => Column::Gauge { value: Vec::new(), age: Vec::new() },
         Kind::Set => Column::Set { count: Vec::new(), age: Vec::new() },
-        _ => Column::Timer { count: Vec::new(), sum: Vec::new(), window: Vec::new(), age: Vec::new() },
+        _ => Column::Timer { count: Vec::new(), sum: Vec::new(), window: Vec::new(), buckets: Vec::new(), age: Vec::new() },
     }
 }
 

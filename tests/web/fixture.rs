@@ -10,7 +10,7 @@ use statsd_relay::alert::{GroupStatus, RuleHealth, RuleKind, RuleStatus};
 use statsd_relay::clock::Clock;
 use statsd_relay::model::series::{NameStyle, Spelling};
 use statsd_relay::model::{
-    Alert, AlertState, Column, ExpHist, Family, Kind, Labels, Matcher, Sample, SampleValue, Select, SelectError, Selected, Series,
+    Alert, AlertState, Column, ExpHist, Family, Form, Kind, Labels, Matcher, Sample, SampleValue, Select, SelectError, Selected, Series,
     SeriesSlice, Sketches, TimeRange, Window, labels,
 };
 use statsd_relay::telemetry::Telemetry;
@@ -79,7 +79,7 @@ fn family(kind: Kind, name: &str, tags: &[Option<String>]) -> Arc<Family> {
         Series::new(slot as u32, spelling, name, &tags).unwrap()
     };
     let series = tags.iter().enumerate().map(one).collect();
-    Arc::new(Family { name: name.into(), prom_name: labels::metric_name(name).into(), kind, help: None, series })
+    Arc::new(Family { name: name.into(), prom_name: labels::metric_name(name).into(), kind, help: None, form: Form::default(), series })
 }
 
 fn closed(families: Vec<(Arc<Family>, Column)>) -> Arc<Window> {
@@ -100,7 +100,7 @@ pub(crate) fn window() -> Arc<Window> {
         ),
         (
             family(Kind::Timer, "req.time", &[None]),
-            Column::Timer { count: vec![1.0], sum: vec![0.32], window: vec![sketches], age: vec![0] },
+            Column::Timer { count: vec![1.0], sum: vec![0.32], window: vec![sketches], buckets: Vec::new(), age: vec![0] },
         ),
     ])
 }

@@ -59,7 +59,7 @@ fn a_restored_series_is_known_by_its_first_line_as_a_new_one_is() {
         let born = series(&first, "hits", "b:2,a:1");
         let registry = Registry::new(LimitsConfig::default(), shaping);
         let tags: Vec<String> = born.tags().map(str::to_string).collect();
-        let restored = registry.restore(Kind::Counter, born.name(), &tags).unwrap();
+        let restored = registry.restore(Kind::Counter, born.name(), &tags, born.name()).unwrap();
         let met = series(&registry, "hits", "b:2,a:1");
         assert_eq!((met.spelling(), met.slot()), (spelling("hits", "b:2,a:1"), restored.slot()), "{shape}");
         assert!(restored.is_gone() && met.same(&series(&registry, "hits", "b:2,a:1")), "{shape}");

@@ -14,7 +14,7 @@ fn series(slot: u32, kind: Kind, name: &str, tags: &[&str]) -> Series {
 
 fn family(kind: Kind, name: &str, tag_sets: &[&[&str]]) -> Arc<Family> {
     let series = tag_sets.iter().enumerate().map(|(slot, tags)| series(slot as u32, kind, name, tags)).collect();
-    Arc::new(Family { name: name.into(), prom_name: labels::metric_name(name).into(), kind, help: None, series })
+    Arc::new(Family { name: name.into(), prom_name: labels::metric_name(name).into(), kind, help: None, form: Form::default(), series })
 }
 
 fn counter(totals: &[f64]) -> Column {
@@ -22,7 +22,13 @@ fn counter(totals: &[f64]) -> Column {
 }
 
 fn timer(counts: &[f64], sums: &[f64]) -> Column {
-    Column::Timer { count: counts.to_vec(), sum: sums.to_vec(), window: vec![None; counts.len()], age: vec![0; counts.len()] }
+    Column::Timer {
+        count: counts.to_vec(),
+        sum: sums.to_vec(),
+        window: vec![None; counts.len()],
+        buckets: Vec::new(),
+        age: vec![0; counts.len()],
+    }
 }
 
 fn window(families: Vec<(Arc<Family>, Column)>) -> Window {
@@ -117,6 +123,54 @@ fn a_clients_quantile_tag_steps_aside_in_a_summary() {
     assert!(text.before.contains(r#"c{exported_quantile="x",quantile="0.5"} 1"#));
 }
 
+/// The same with a form of its own.
+fn shown_as(form: Form, family: &Arc<Family>) -> Arc<Family> {
+    Arc::new(Family { form, ..(**family).clone() })
+}
+
+#[test]
+fn a_histogram_counts_what_does_not_exceed_each_bound_and_moves_a_clients_le_aside() {
+    let bounds: Arc<[f64]> = [0.25, 1.0, 2.5e-7_f64.recip()].as_slice().into();
+    let within = |weights: &[f64]| Arc::new(Buckets::with_weights(&bounds, weights.to_vec()));
+    let mut columns = timer(&[7.0, 2.0], &[3.5, 0.5]);
+    if let Column::Timer { buckets, .. } = &mut columns {
+        *buckets = vec![within(&[1.0, 2.5, 0.0]), within(&[2.0, 0.0, 0.0])];
+    }
+    let family = family(Kind::Timer, "t", &[&["a:b", "le:x"], &[]]);
+    let window = window(vec![(shown_as(Form::Histogram(bounds.clone()), &family), columns)]);
+    let expected = r#"# HELP t StatsD timer t
+# TYPE t histogram
+t_bucket{a="b",exported_le="x",le="0.25"} 1
+t_bucket{a="b",exported_le="x",le="1"} 3.5
+t_bucket{a="b",exported_le="x",le="4000000"} 3.5
+t_bucket{a="b",exported_le="x",le="+Inf"} 7
+t_sum{a="b",exported_le="x"} 3.5
+t_count{a="b",exported_le="x"} 7
+t_bucket{le="0.25"} 2
+t_bucket{le="1"} 2
+t_bucket{le="4000000"} 2
+t_bucket{le="+Inf"} 2
+t_sum 0.5
+t_count 2
+"#;
+    assert_eq!(text(&window).after, expected);
+}
+
+#[test]
+fn a_family_shows_quantiles_of_its_own_and_keeps_the_names_of_its_samples_to_itself() {
+    let shares = Form::Summary(Some([0.0, 0.75].as_slice().into()));
+    let mut window = window(vec![
+        (shown_as(shares, &family(Kind::Timer, "a", &[&[]])), timer(&[0.0], &[0.0])),
+        (family(Kind::Gauge, "a.bucket", &[&[]]), Column::Gauge { value: vec![7.0], age: vec![0] }),
+    ]);
+    let shown = text(&window);
+    assert!(shown.before.contains("a{quantile=\"0\"} NaN\na{quantile=\"0.75\"} NaN\na_sum 0\n"), "{}", shown.before);
+    assert!(shown.before.contains("a_bucket 7\n") && shown.omitted == 0);
+    window.roster = [shown_as(Form::Histogram(Arc::default()), &window.roster[0]), window.roster[1].clone()].into();
+    let shown = text(&window);
+    assert!(shown.before.contains("a_bucket{le=\"+Inf\"} 0\n") && shown.omitted == 1, "{}", shown.before);
+}
+
 #[test]
 fn the_fast_writer_agrees_with_the_derivation_of_labels() {
     let keys = ["a", "a1", "a_b", "B", "_x", "__x", "9", "k.x", "é", "", "quantile"];
@@ -129,12 +183,12 @@ fn the_fast_writer_agrees_with_the_derivation_of_labels() {
                 let tags: Vec<&str> = tags.iter().map(String::as_str).collect();
                 let series = series(0, Kind::Counter, "n", &tags);
                 let (mut fast, mut derived) = (String::new(), String::new());
-                if !is_clean(&series, Kind::Counter) {
+                if !is_clean(&series, None) {
                     continue;
                 }
                 clean += 1;
                 clean_labels(&mut fast, &series);
-                derived_labels(&mut derived, "n", &series, Kind::Counter);
+                derived_labels(&mut derived, "n", &series, None);
                 assert_eq!(fast, derived, "{tags:?}");
             }
         }

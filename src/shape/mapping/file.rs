@@ -8,12 +8,15 @@ use regex::Regex;
 use super::fields::{Fields, Findings, duration, flag, number};
 use super::template::Template;
 use super::{Match, MatchType, Observed, Rule, glob, screen};
+use crate::model::Buckets;
 use crate::model::labels::label_name;
-use crate::shape::SeriesOptions;
+use crate::shape::{Presentation, SeriesOptions};
 use crate::yaml::{self, Content, Node, Place};
 
 /// Rules of one file, at most.
 const RULES_MAX: usize = 10_000;
+/// Quantiles of one rule, at most: each is a line of the page for every series.
+const QUANTILES_MAX: usize = 100;
 
 const FILE: [&str; 2] = ["defaults", "mappings"];
 const DEFAULTS: [&str; 10] = [
@@ -57,18 +60,12 @@ pub(super) struct File {
     pub(super) defaults: SeriesOptions,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Observer {
-    Summary,
-    Histogram,
-}
-
 #[derive(Default)]
 struct Defaults {
     match_type: Option<MatchType>,
-    observer: Option<Observer>,
     honor_labels: bool,
     ttl: Option<Duration>,
+    presentation: Presentation,
 }
 
 /// Reads a file's text. What is wrong is in the findings.
@@ -88,10 +85,10 @@ pub(super) fn read(text: &str, findings: &mut Findings<'_>) -> File {
         defaults.match_type = fields.value("match_type", findings, match_type).and_then(|(_, kind)| kind);
         defaults.honor_labels = fields.value("honor_labels", findings, flag).is_some_and(|(_, honor)| honor);
         defaults.ttl = ttl(&mut fields, findings);
-        defaults.observer = presentation(&mut fields, None, findings);
+        defaults.presentation = presentation(&mut fields, &Presentation::default(), findings);
         fields.finish(&DEFAULTS, findings);
     }
-    file.defaults.ttl = defaults.ttl;
+    file.defaults = SeriesOptions { ttl: defaults.ttl, help: None, presentation: defaults.presentation.clone() };
     let nodes = top.list("mappings", findings);
     top.finish(&FILE, findings);
     if let Some(node) = nodes.get(RULES_MAX) {
@@ -116,7 +113,7 @@ fn rule(node: Node, index: usize, defaults: &Defaults, findings: &mut Findings<'
     let scale = fields.value("scale", findings, number).map_or(1.0, |(_, scale)| scale);
     let help = fields.text("help", findings).map(|(_, help)| Arc::from(help)).filter(|help: &Arc<str>| !help.is_empty());
     let ttl = ttl(&mut fields, findings).or(defaults.ttl);
-    presentation(&mut fields, defaults.observer, findings);
+    let presentation = presentation(&mut fields, &defaults.presentation, findings);
     fields.finish(&RULE, findings);
 
     let Some((match_at, text)) = pattern else {
@@ -154,7 +151,8 @@ fn rule(node: Node, index: usize, defaults: &Defaults, findings: &mut Findings<'
         }
         filled.push((key, template(&value, value_at, &path, kind, &captures, findings)));
     }
-    let options = (ttl.is_some() || help.is_some()).then(|| Arc::new(SeriesOptions { ttl, help }));
+    let options = SeriesOptions { ttl, help, presentation };
+    let options = (options != SeriesOptions::default()).then(|| Arc::new(options));
     Some(Rule { at, text, pattern, observed, drop, name, labels: filled, honor_labels, scale, options })
 }
 
@@ -218,11 +216,12 @@ fn action(text: &str) -> Result<bool, String> {
     }
 }
 
-fn observer(text: &str) -> Result<Option<Observer>, String> {
+/// Whether it is a histogram.
+fn observer(text: &str) -> Result<Option<bool>, String> {
     match text {
         "" => Ok(None),
-        "summary" => Ok(Some(Observer::Summary)),
-        "histogram" => Ok(Some(Observer::Histogram)),
+        "summary" => Ok(Some(false)),
+        "histogram" => Ok(Some(true)),
         _ => Err(format!("expected summary or histogram, not {text:?}")),
     }
 }
@@ -231,40 +230,29 @@ fn ttl(fields: &mut Fields, findings: &mut Findings<'_>) -> Option<Duration> {
     fields.value("ttl", findings, duration).map(|(_, ttl)| ttl).filter(|ttl| !ttl.is_zero())
 }
 
-/// Reads how timers are to be shown. All of it is checked; what the page does not do yet is named.
-fn presentation(fields: &mut Fields, default: Option<Observer>, findings: &mut Findings<'_>) -> Option<Observer> {
+/// Reads how timers are to be shown; what a rule does not say is as `defaults` says.
+fn presentation(fields: &mut Fields, defaults: &Presentation, findings: &mut Findings<'_>) -> Presentation {
     let at = fields.at;
-    let mut own = None;
-    for key in ["timer_type", "observer_type"] {
-        if let Some((at, Some(chosen))) = fields.value(key, findings, observer) {
-            own = Some(chosen);
-            if chosen == Observer::Histogram {
-                let path = fields.path_of(key);
-                findings.warn(
-                    at,
-                    &path,
-                    "histogram is not built yet: the page shows a summary; queries answer _bucket from the same samples",
-                );
-            }
-        }
-    }
-    let old_buckets = buckets(fields, findings);
-    let old_quantiles = quantiles(fields, findings);
-    let mut conflict = |both: bool, message: &str| {
-        if both {
+    // The old name comes first, so that the new one has the say.
+    let own = ["timer_type", "observer_type"].into_iter().filter_map(|key| fields.value(key, findings, observer)?.1).last();
+    let (old_buckets, old_quantiles) = (buckets(fields, findings), quantiles(fields, findings));
+    let is_rule = fields.path != "defaults";
+    let histogram = own.or(defaults.histogram);
+    for (clash, key, message) in [
+        (true, "summary_options", "a histogram has no summary_options"),
+        (false, "histogram_options", "a summary has no histogram_options"),
+    ] {
+        if is_rule && histogram == Some(clash) && fields.has(key) {
             findings.error(at, &fields.path, message);
         }
-    };
-    let effective = own.or(default);
-    let is_rule = fields.path != "defaults";
-    let has = |key: &str| fields.has(key);
-    conflict(is_rule && effective == Some(Observer::Histogram) && has("summary_options"), "a histogram has no summary_options");
-    conflict(is_rule && effective == Some(Observer::Summary) && has("histogram_options"), "a summary has no histogram_options");
+    }
+    let mut own = Presentation { histogram: own, buckets: old_buckets, quantiles: old_quantiles };
     if let Some(mut options) = fields.mapping("histogram_options", findings) {
         let newer = buckets(&mut options, findings);
-        if is_rule && old_buckets && newer {
+        if is_rule && own.buckets.is_some() && newer.is_some() {
             findings.error(at, &fields.path, "buckets are given twice: here and in histogram_options");
         }
+        own.buckets = newer.or(own.buckets);
         for key in ["native_histogram_bucket_factor", "native_histogram_max_buckets"] {
             unused(&mut options, key, "native histograms here have a resolution of their own", number, findings);
         }
@@ -272,15 +260,16 @@ fn presentation(fields: &mut Fields, default: Option<Observer>, findings: &mut F
     }
     if let Some(mut options) = fields.mapping("summary_options", findings) {
         let newer = quantiles(&mut options, findings);
-        if is_rule && old_quantiles && newer {
+        if is_rule && own.quantiles.is_some() && newer.is_some() {
             findings.error(at, &fields.path, "quantiles are given twice: here and in summary_options");
         }
+        own.quantiles = newer.or(own.quantiles);
         unused(&mut options, "max_age", "a summary covers ten minutes", duration, findings);
         unused(&mut options, "age_buckets", "a summary covers ten minutes in five blocks", number, findings);
         unused(&mut options, "buf_cap", "there is no such buffer here", number, findings);
         options.finish(&["quantiles", "max_age", "age_buckets", "buf_cap"], findings);
     }
-    own
+    own.or(defaults)
 }
 
 fn unused<T>(fields: &mut Fields, key: &str, why: &str, read: impl Fn(&str) -> Result<T, String>, findings: &mut Findings<'_>) {
@@ -289,46 +278,56 @@ fn unused<T>(fields: &mut Fields, key: &str, why: &str, read: impl Fn(&str) -> R
     }
 }
 
-/// Whether there are buckets.
-fn buckets(fields: &mut Fields, findings: &mut Findings<'_>) -> bool {
+/// Upper bounds; `None` when none is given. The last may be infinite, as one always is.
+fn buckets(fields: &mut Fields, findings: &mut Findings<'_>) -> Option<Arc<[f64]>> {
     let path = fields.path_of("buckets");
-    let mut last: Option<(Place, f64)> = None;
-    for node in fields.list("buckets", findings) {
+    let mut bounds: Vec<f64> = Vec::new();
+    let nodes = fields.list("buckets", findings);
+    let last = nodes.len().saturating_sub(1);
+    for (index, node) in nodes.into_iter().enumerate() {
         let Content::Text(text) = &node.content else {
             findings.error(node.at, &path, format!("expected a number, not {}", node.content.kind()));
             continue;
         };
+        if index == last && matches!(text.trim_start_matches('+'), ".inf" | ".Inf" | ".INF") {
+            continue;
+        }
         match number(text) {
-            Ok(bound) if last.is_some_and(|(_, last)| bound <= last) => findings.error(node.at, &path, "buckets must ascend"),
-            Ok(bound) => last = Some((last.map_or(node.at, |(at, _)| at), bound)),
+            Ok(bound) if bounds.last().is_some_and(|&last| bound <= last) => findings.error(node.at, &path, "buckets must ascend"),
+            Ok(_) if bounds.len() == Buckets::MAX => findings.error(node.at, &path, format!("more than {} buckets", Buckets::MAX)),
+            Ok(bound) => bounds.push(bound),
             Err(message) => findings.error(node.at, &path, message),
         }
     }
-    if let Some((at, _)) = last {
-        findings.warn(at, &path, "has no effect yet: the page has no classic histograms");
-    }
-    last.is_some()
+    (!bounds.is_empty()).then(|| bounds.into())
 }
 
-/// Whether there are quantiles.
-fn quantiles(fields: &mut Fields, findings: &mut Findings<'_>) -> bool {
+/// Shares of summaries, ascending; `None` when none is given.
+fn quantiles(fields: &mut Fields, findings: &mut Findings<'_>) -> Option<Arc<[f64]>> {
     let path = fields.path_of("quantiles");
-    let nodes = fields.list("quantiles", findings);
-    if let Some(first) = nodes.first() {
-        findings.warn(first.at, &path, "has no effect yet: summaries show aggregate.percentiles");
-    }
-    let any = !nodes.is_empty();
-    for (index, node) in nodes.into_iter().enumerate() {
+    let (mut shares, mut error) = (Vec::new(), None);
+    for (index, node) in fields.list("quantiles", findings).into_iter().enumerate() {
         let mut objective = Fields::new(node, &format!("{path}[{index}]"), findings);
         let in_unit =
             |text: &str| number(text).and_then(|q| if (0.0..=1.0).contains(&q) { Ok(q) } else { Err(format!("{q} is not in [0, 1]")) });
-        if objective.value("quantile", findings, in_unit).is_none() && !objective.has("quantile") {
-            findings.error(objective.at, &objective.path, "`quantile` is missing");
+        let there = objective.has("quantile");
+        let share = objective.value("quantile", findings, in_unit);
+        match share {
+            Some((at, _)) if shares.len() == QUANTILES_MAX => findings.error(at, &path, format!("more than {QUANTILES_MAX} quantiles")),
+            Some((_, share)) => shares.push(share),
+            None if there => {}
+            None => findings.error(objective.at, &objective.path, "`quantile` is missing"),
         }
-        objective.value("error", findings, in_unit);
+        let tolerated = objective.value("error", findings, in_unit);
+        error = error.or(tolerated.map(|(at, _)| (at, objective.path_of("error"))));
         objective.finish(&["quantile", "error"], findings);
     }
-    any
+    if let Some((at, path)) = error {
+        findings.warn(at, &path, "has no effect: every quantile is within 1.1 % of its value");
+    }
+    shares.sort_unstable_by(f64::total_cmp);
+    shares.dedup();
+    (!shares.is_empty()).then(|| shares.into())
 }
 
 impl Match {

@@ -111,7 +111,7 @@ impl Mapping {
                 Match::Regex(regex) => regexes.push((index, regex.clone())),
             }
         }
-        let defaults = file.defaults.ttl.is_some().then(|| Arc::new(file.defaults));
+        let defaults = (file.defaults != SeriesOptions::default()).then(|| Arc::new(file.defaults));
         Ok(Mapping { rules: file.rules, globs, regexes: Screens::new(&regexes), defaults, warnings: findings.warnings })
     }
 

@@ -3,6 +3,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::model::Form;
+use crate::shape::Presentation;
 
 fn read(text: &str) -> Result<Mapping, Vec<ShapeError>> {
     Mapping::read(Path::new("m.yml"), text)
@@ -37,6 +39,8 @@ fn what_is_wrong_is_said_with_its_place() {
         (rule("observer_type: sketch"), "m.yml:4:20: mappings[0].observer_type: expected summary or histogram"),
         (rule("buckets: [1, one]"), "m.yml:4:18: mappings[0].buckets: expected a number, not \"one\""),
         (rule("buckets: [1, 0.5]"), "m.yml:4:18: mappings[0].buckets: buckets must ascend"),
+        (rule("buckets: [.inf, 1]"), "m.yml:4:15: mappings[0].buckets: expected a number, not \".inf\""),
+        (rule(&format!("buckets: {:?}", (0..=200).collect::<Vec<_>>())), "m.yml:4:905: mappings[0].buckets: more than 200 buckets"),
         (
             rule("summary_options: { quantiles: [{ quantile: 2 }] }"),
             "m.yml:4:48: mappings[0].summary_options.quantiles[0].quantile: 2 is not in",
@@ -83,7 +87,7 @@ fn what_has_no_effect_here_is_named() {
 defaults:
   timer_type: histogram
   buckets: [1, 2]
-  quantiles: [{ quantile: 0.5, error: 0.05 }]
+  quantiles: [{ quantile: 0.5, error: 0.05 }, { quantile: 0.9, error: 0.01 }]
 mappings:
   - match: a.*
     name: b
@@ -96,9 +100,7 @@ mappings:
 ";
     let warnings = told(&read(text).unwrap().warnings);
     let expected = [
-        "m.yml:3:15: defaults.timer_type: histogram is not built yet",
-        "m.yml:4:13: defaults.buckets: has no effect yet",
-        "m.yml:5:15: defaults.quantiles: has no effect yet",
+        "m.yml:5:39: defaults.quantiles[0].error: has no effect",
         "m.yml:11:33: mappings[0].summary_options.max_age: has no effect",
         "m.yml:11:50: mappings[0].summary_options.age_buckets: has no effect",
         "m.yml:11:62: mappings[0].summary_options.buf_cap: has no effect",
@@ -129,9 +131,46 @@ fn more_rules_than_may_be_are_refused() {
 fn a_rule_carries_its_ttl_and_help() {
     let mapping = read("defaults: { ttl: 1h }\nmappings:\n- {match: a, name: b, ttl: 90s, help: Words.}\n- {match: c, name: d}\n").unwrap();
     let options = |name: &str| mapping.find(name, Kind::Counter).unwrap().options().unwrap();
-    assert_eq!(*options("a"), SeriesOptions { ttl: Some(Duration::from_secs(90)), help: Some("Words.".into()) });
-    assert_eq!(*options("c"), SeriesOptions { ttl: Some(Duration::from_secs(3_600)), help: None });
+    let presentation = Presentation::default();
+    let own = SeriesOptions { ttl: Some(Duration::from_secs(90)), help: Some("Words.".into()), presentation: presentation.clone() };
+    assert_eq!(*options("a"), own);
+    assert_eq!(*options("c"), SeriesOptions { ttl: Some(Duration::from_secs(3_600)), help: None, presentation });
     assert_eq!(mapping.defaults.as_ref().unwrap().ttl, Some(Duration::from_secs(3_600)));
+}
+
+#[test]
+fn a_rule_is_shown_as_it_says_else_as_the_defaults_say_by_old_keys_and_new() {
+    let shown = |defaults: &str, rule: &str| {
+        let text = format!("defaults: {{ {defaults} }}\nmappings:\n- {{ match: a, name: b, {rule} }}\n");
+        let mapping = read(&text).unwrap_or_else(|errors| panic!("{text}: {errors:?}"));
+        let said = |options: Option<Arc<SeriesOptions>>| options.unwrap_or_default().presentation.form();
+        let rule = said(mapping.find("a", Kind::Timer).unwrap().options());
+        (said(mapping.defaults.clone()), rule)
+    };
+    let summary = |shares: &[f64]| Form::Summary((!shares.is_empty()).then(|| shares.into()));
+    let histogram = |bounds: &[f64]| Form::Histogram(bounds.into());
+    let hist = "observer_type: histogram";
+    let half = "quantiles: [{ quantile: 0.5, error: 0.1 }]";
+    for (defaults, rule, by_default, by_rule) in [
+        ("", "ttl: 1s", summary(&[]), summary(&[])),
+        ("", hist, summary(&[]), histogram(&[])),
+        ("", "timer_type: histogram, buckets: [1, 2]", summary(&[]), histogram(&[1.0, 2.0])),
+        ("", "timer_type: summary, observer_type: histogram, buckets: [1, .inf]", summary(&[]), histogram(&[1.0])),
+        ("", &format!("{hist}, histogram_options: {{ buckets: [-1, 0.5, +.Inf] }}"), summary(&[]), histogram(&[-1.0, 0.5])),
+        ("", "buckets: [1]", summary(&[]), summary(&[])),
+        ("observer_type: histogram", "buckets: [1]", histogram(&[]), histogram(&[1.0])),
+        ("timer_type: histogram, buckets: [3]", "ttl: 1s", histogram(&[3.0]), histogram(&[3.0])),
+        ("timer_type: histogram, buckets: [3], histogram_options: { buckets: [4] }", "ttl: 1s", histogram(&[4.0]), histogram(&[4.0])),
+        ("buckets: [3]", &format!("{hist}, histogram_options: {{}}"), summary(&[]), histogram(&[3.0])),
+        ("observer_type: histogram, buckets: [3]", "observer_type: summary", histogram(&[3.0]), summary(&[])),
+        ("", half, summary(&[]), summary(&[0.5])),
+        ("", "summary_options: { quantiles: [{ quantile: 0.9 }, { quantile: 0 }, { quantile: 0.9 }] }", summary(&[]), summary(&[0.0, 0.9])),
+        (half, "ttl: 1s", summary(&[0.5]), summary(&[0.5])),
+        (half, "summary_options: { quantiles: [{ quantile: 1 }] }", summary(&[0.5]), summary(&[1.0])),
+        ("summary_options: { quantiles: [{ quantile: 0.1 }] }", "observer_type: summary", summary(&[0.1]), summary(&[0.1])),
+    ] {
+        assert_eq!(shown(defaults, rule), (by_default, by_rule), "{defaults} / {rule}");
+    }
 }
 
 #[test]

@@ -52,7 +52,7 @@ fn what_is_no_file_is_refused_with_its_place_and_a_way_out() {
         let dir = TempDir::new().unwrap();
         let path = dir.path().join("relay.tsdb");
         assert!(std::process::Command::new(make).arg(&path).status().unwrap().success());
-        let error = Store::open(dir.path(), &StoreConfig::default(), Duration::from_secs(10), &[], START).err().unwrap();
+        let error = try_open(dir.path(), &StoreConfig::default()).err().unwrap();
         let expected = format!("{}: not a store of this relay ({reason}); move it away, or choose another data_dir", path.display());
         assert_eq!(error.to_string(), expected);
         assert!(path.exists());

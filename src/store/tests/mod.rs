@@ -23,7 +23,7 @@ use super::disk::{self, Opener};
 use super::*;
 use crate::model::series::{NameStyle, Spelling};
 use crate::model::{
-    AlertType, Check, CheckStatus, Column, Event, Family, Labels, MatchOp, Matcher, SampleValue, Select, Series, Sketches, Stamped,
+    AlertType, Check, CheckStatus, Column, Event, Family, Form, Labels, MatchOp, Matcher, SampleValue, Select, Series, Sketches, Stamped,
     TimeRange,
 };
 
@@ -40,7 +40,7 @@ pub(super) fn series(slot: u32, kind: Kind, name: &str, tags: &[&str]) -> Series
 pub(super) fn family(series: Vec<Series>) -> Arc<Family> {
     let (name, kind) = (series[0].name().to_string(), series[0].kind());
     let prom_name = crate::model::labels::metric_name(&name).into();
-    Arc::new(Family { name: name.into(), prom_name, kind, help: None, series })
+    Arc::new(Family { name: name.into(), prom_name, kind, help: None, form: Form::default(), series })
 }
 
 pub(super) fn window(end: i64, rows: Vec<(Arc<Family>, Column)>) -> Window {
@@ -62,7 +62,7 @@ fn sketches(values: &[f64]) -> Option<Arc<Sketches>> {
 }
 
 fn timer(window: Option<Arc<Sketches>>, count: f64, sum: f64) -> Column {
-    Column::Timer { count: vec![count], sum: vec![sum], window: vec![window], age: vec![0] }
+    Column::Timer { count: vec![count], sum: vec![sum], window: vec![window], buckets: Vec::new(), age: vec![0] }
 }
 
 pub(super) fn open(dir: &Path) -> (Store, Writer) {

@@ -4,7 +4,7 @@ use super::*;
 
 fn named(prom_name: &str, series: Vec<Series>) -> Arc<Family> {
     let (name, kind) = (series[0].name().to_string(), series[0].kind());
-    Arc::new(Family { name: name.into(), prom_name: prom_name.into(), kind, help: None, series })
+    Arc::new(Family { name: name.into(), prom_name: prom_name.into(), kind, help: None, form: Form::default(), series })
 }
 
 fn rows_of<K: redb::Key + 'static>(dir: &Path, table: redb::TableDefinition<'static, K, &'static [u8]>) -> usize {

@@ -42,6 +42,69 @@ fn old_hours_are_answered_from_the_file_as_they_were_from_memory() {
     assert!(recent.merged(hour(3).1 - STEP).count > 80.0);
 }
 
+/// A timer's window within bounds.
+fn bounded(bounds: &[f64], values: &[f64], count: f64) -> Column {
+    let mut received = Arc::unwrap_or_clone(sketches(values).unwrap());
+    let mut buckets = Buckets::new(&bounds.into());
+    values.iter().for_each(|&value| buckets.record(value, 1.0));
+    received.exp.buckets = Some(Box::new(buckets));
+    timer(Some(Arc::new(received)), count, count)
+}
+
+#[test]
+fn buckets_are_answered_as_they_were_counted_also_after_a_restart_and_under_new_bounds() {
+    let dir = TempDir::new().unwrap();
+    let (store, mut writer) = open(dir.path());
+    let wait = family(vec![series(0, Kind::Timer, "wait", &["q:a"])]);
+    store.append(&window(START + STEP, vec![(wait.clone(), bounded(&[1.0, 2.0], &[1.0, 1.5, 9.0], 3.0))]));
+    store.append(&window(START + 2 * STEP, vec![(wait.clone(), timer(None, 3.0, 3.0))]));
+    writer.commit(START).unwrap();
+    drop((store, writer));
+    let (store, mut writer) = open(dir.path());
+    let found = |store: &Store, le: &str| {
+        let found = select(store, &[("__name__", "wait_bucket"), ("le", le)], START, START + 9 * STEP);
+        found.into_iter().map(|(labels, samples)| (labels, samples.into_iter().map(|(_, value)| value).collect())).collect::<Vec<_>>()
+    };
+    let one = |le: &str, values: &[f64]| vec![(format!("wait_bucket{{le=\"{le}\", q=\"a\"}}"), values.to_vec())];
+    assert_eq!(found(&store, "1"), one("1", &[1.0, 1.0]));
+    assert_eq!(found(&store, "+Inf"), one("+Inf", &[3.0, 3.0]));
+    assert_eq!(found(&store, "~.*").len(), 3);
+    let base = store.live().remove(0).base;
+    assert_eq!(base.buckets.unwrap().weights(), [1.0, 1.0]);
+    store.append(&window(START + 3 * STEP, vec![(wait.clone(), bounded(&[2.0, 5.0], &[0.5, 4.0], 5.0))]));
+    writer.commit(START).unwrap();
+    assert_eq!(found(&store, "2"), one("2", &[2.0, 2.0, 3.0]));
+    assert_eq!(found(&store, "5"), one("5", &[4.0]));
+    assert_eq!(found(&store, "1"), []);
+    assert_eq!(select(&store, &[("__name__", "wait"), ("quantile", "~.*")], START, START + 9 * STEP), []);
+    let sets = store.label_sets(&matchers(&[("__name__", "~wait.*")]), TimeRange { start: START, end: START + 9 * STEP }).unwrap();
+    assert_eq!(sets.len(), 6);
+}
+
+#[test]
+fn a_summary_has_the_shares_of_its_family_and_a_series_the_name_it_was_sent_under() {
+    let dir = TempDir::new().unwrap();
+    let (store, mut writer) = open(dir.path());
+    let spelling = Spelling { name: b"sent.a,k=v", tags: b"z,y", kind: Kind::Timer, style: NameStyle::Influx };
+    let series = vec![Series::new(0, spelling, "wait", &["y".into(), "z".into()]).unwrap()];
+    let form = Form::Summary(Some([0.25].as_slice().into()));
+    let wait = Arc::new(Family { name: "wait".into(), prom_name: "wait".into(), kind: Kind::Timer, help: None, form, series });
+    store.append(&window(START + STEP, vec![(wait.clone(), timer(sketches(&[1.0]), 1.0, 1.0))]));
+    let shares = |store: &Store| {
+        let found = select(store, &[("__name__", "wait"), ("quantile", "~.*")], START, START + STEP);
+        found.into_iter().map(|(labels, _)| labels).collect::<Vec<_>>()
+    };
+    let own = [r#"wait{quantile="0.25", y="true", z="true"}"#];
+    assert_eq!(shares(&store), own);
+    writer.commit(START).unwrap();
+    drop((store, writer));
+    let (store, _writer) = open(dir.path());
+    assert_eq!(store.live()[0].sent_name.as_deref(), Some("sent.a"));
+    assert_eq!(shares(&store).len(), 2);
+    store.present([&*wait].into_iter());
+    assert_eq!(shares(&store), own);
+}
+
 #[test]
 fn a_timer_is_a_histogram_a_count_a_sum_and_a_summary() {
     let dir = TempDir::new().unwrap();

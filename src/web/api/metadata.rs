@@ -36,7 +36,7 @@ fn of_family(family: &Family, scrape: &ScrapeConfig) -> Value {
     let kind = match family.kind {
         Kind::Counter => "counter",
         Kind::Gauge | Kind::Set => "gauge",
-        Kind::Timer | Kind::Histogram | Kind::Distribution => "summary",
+        Kind::Timer | Kind::Histogram | Kind::Distribution => family.form.as_str(),
     };
     let seconds = family.kind == Kind::Timer && scrape.timers_in == TimerUnit::Seconds;
     let help = family.help.as_ref().map_or_else(|| format!("StatsD {} {}", family.kind.as_str(), family.name), ToString::to_string);
