@@ -6,18 +6,20 @@
 
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
+use std::time::Duration;
 
-use statsd_relay::aggregate::{Aggregator, LimitsConfig, Published};
+use statsd_relay::aggregate::{Aggregator, Base, Cutter, CutterOptions, LimitsConfig, Published, Restored};
 use statsd_relay::clock::Clock;
 use statsd_relay::ingest::Producer;
+use statsd_relay::model::Kind;
 use statsd_relay::parse::Options;
+use statsd_relay::shape::{ShapeConfig, Shaping};
 
 /// Lines of one measured run.
 const LINES: u64 = 64_000;
 const CONTEXTS: u64 = 1_000;
-const SHAPES: [&str; 6] = ["counter", "gauge", "timer", "set", "plain", "senders"];
-/// Senders that the last shape has its datagrams from, in turn; all others are from one.
-const SENDERS: u64 = 100;
+/// Kinds of lines; then counters whose names get a namespace, new ones and such as an earlier process had.
+const SHAPES: [&str; 7] = ["counter", "gauge", "timer", "set", "plain", "named", "restored"];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().collect();
@@ -29,21 +31,40 @@ fn main() -> ExitCode {
 
 /// Meets each context once, makes [`LINES`] more lines, and sends them if `send` says so.
 fn run(shape: &str, send: bool) -> ExitCode {
-    let (aggregator, inbox) = Aggregator::new(LimitsConfig::default(), Arc::default());
+    let named = matches!(shape, "named" | "restored");
+    let config = ShapeConfig { namespace: if named { "ns".into() } else { String::new() }, ..ShapeConfig::default() };
+    let Ok(shaping) = Shaping::new(&config, |_| Ok(String::new())) else { return ExitCode::FAILURE };
+    let (aggregator, inbox) = Aggregator::new(LimitsConfig::default(), Arc::new(shaping));
+    let mut cutter = Cutter::new(aggregator.clone(), inbox, OPTIONS);
+    if shape == "restored" {
+        cutter.restore((0..CONTEXTS).map(restored));
+    }
     let producer = Producer::new(aggregator, Arc::new(Published::new("bench")), Options::default(), Clock::system());
     for datagram in datagrams(shape, CONTEXTS) {
         producer.batch(producer.ticket()).datagram(&datagram);
     }
-    let senders = if shape == "senders" { SENDERS } else { 1 };
-    for (at, datagram) in (0..).zip(datagrams(shape, LINES)) {
+    for datagram in datagrams(shape, LINES) {
         if send {
-            let mut batch = producer.batch(producer.ticket());
-            batch.sent_by(Some(std::net::IpAddr::from([10, 0, 0, (at % senders) as u8])));
-            batch.datagram(&datagram);
+            producer.batch(producer.ticket()).datagram(&datagram);
         }
     }
-    drop(inbox);
+    drop(cutter);
     ExitCode::SUCCESS
+}
+
+const OPTIONS: CutterOptions = CutterOptions {
+    interval: Duration::from_secs(10),
+    expire_windows: 0,
+    timers_in_seconds: true,
+    counter_suffix: false,
+    dd_sketches: false,
+};
+
+/// A counter's context as the store knows it.
+fn restored(context: u64) -> Restored {
+    let tags = ["env:production".into(), format!("host:web-{context:06}"), "region:eu-west-1".into(), "version:1.2.3".into()];
+    let name = format!("ns.service.requests.n{context:03}");
+    Restored { kind: Kind::Counter, name, tags: tags.into(), base: Base::default(), age: 0 }
 }
 
 fn datagrams(shape: &str, lines: u64) -> impl Iterator<Item = Vec<u8>> {
@@ -52,7 +73,7 @@ fn datagrams(shape: &str, lines: u64) -> impl Iterator<Item = Vec<u8>> {
         let value = at % 1_000;
         let tags = format!("|#env:production,host:web-{context:06},region:eu-west-1,version:1.2.3");
         match shape {
-            "counter" => format!("service.requests.n{context:03}:{value}|c{tags}\n"),
+            "counter" | "named" | "restored" => format!("service.requests.n{context:03}:{value}|c{tags}\n"),
             "gauge" => format!("service.requests.n{context:03}:{value}|g{tags}\n"),
             "timer" => format!("service.requests.n{context:03}:{value}|ms{tags}\n"),
             "set" => format!("service.requests.n{context:03}:{value}|s{tags}\n"),

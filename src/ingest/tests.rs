@@ -48,6 +48,12 @@ impl Bench {
         producer.batch(producer.ticket()).datagram(datagram.as_bytes());
     }
 
+    /// Has a lane take a signed gauge for a change.
+    fn read_as_classic(&mut self, lane: usize) {
+        let options = Options { dialect: crate::parse::Dialect::Statsd, ..Options::default() };
+        self.producers[lane] = Producer::new(self.aggregator.clone(), Arc::new(Published::new("test")), options, Clock::manual(0));
+    }
+
     fn cut(&mut self) -> Window {
         self.cut_from(|_| None)
     }
@@ -134,12 +140,7 @@ fn one_name_with_two_types_is_two_series_with_stable_names() {
 #[test]
 fn a_gauge_keeps_the_order_of_arrival_over_lanes() {
     let mut bench = Bench::new(2, LimitsConfig::default(), 0);
-    bench.producers[0] = Producer::new(
-        bench.aggregator.clone(),
-        Arc::new(Published::new("test")),
-        Options { dialect: crate::parse::Dialect::Statsd, ..Options::default() },
-        Clock::manual(0),
-    );
+    bench.read_as_classic(0);
     bench.send(1, "g:10|g");
     bench.send(0, "g:+5|g");
     assert_eq!(shown(&bench.cut(), "g|gauge").unwrap(), "15");
@@ -459,6 +460,7 @@ fn what_overflowed_is_counted_when_its_series_gets_a_line_of_its_own() {
 #[test]
 fn a_gauge_that_returns_before_the_store_knows_that_it_left_begins_at_zero() {
     let mut bench = Bench::new(1, LimitsConfig::default(), 1);
+    bench.read_as_classic(0);
     bench.send(0, "g:40|g\nc:40|c");
     bench.cut();
     assert_eq!(bench.cut().gone.len(), 2);
