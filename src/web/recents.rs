@@ -172,6 +172,21 @@ mod tests {
     }
 
     #[test]
+    fn sketches_are_kept_when_a_series_gets_another_handle() {
+        let (mut recents, restored) = (Recents::default(), series(0, "a"));
+        recents.add(&window(0, &[(&restored, Some(1.0))], &[]));
+        let spelled = series(0, "a");
+        let mut next = window(1, &[(&spelled, None)], &[]);
+        next.births.clear();
+        recents.add(&next);
+        assert_eq!(count(&recents, &spelled, 1), 1.0);
+        let mut last = window(2, &[(&spelled, Some(2.0))], &[]);
+        last.births.clear();
+        recents.add(&last);
+        assert_eq!(count(&recents, &spelled, 2), 2.0);
+    }
+
+    #[test]
     fn what_was_parked_before_the_first_window_reaches_idle_series_too() {
         let mut recents = Recents::default();
         let mut before = Recent::default();
