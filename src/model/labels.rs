@@ -1,5 +1,6 @@
 //! Prometheus labels, and the one function that derives them from a series as received.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -103,30 +104,38 @@ fn sanitised(text: &str) -> String {
     out
 }
 
+fn is_clean(text: &str) -> bool {
+    let starts_well = text.as_bytes().first().is_some_and(|first| !first.is_ascii_digit());
+    starts_well && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
 /// Derives the labels of a series: `name` is its family's Prometheus name, `tags` are as received.
 ///
 /// A tag without a value gets `true`; several values of one key are joined with `,` in their sorted
 /// order; [reserved](is_reserved) ones are left out.
-pub fn derive<'a>(name: &str, tags: impl Iterator<Item = &'a str>) -> Labels {
-    let mut pairs: Vec<(String, String)> = vec![(NAME.to_string(), name.to_string())];
-    for tag in tags {
-        if is_reserved(tag) {
-            continue;
-        }
+pub fn derive<'a>(name: &'a str, tags: impl Iterator<Item = &'a str>) -> Labels {
+    Labels::new(pairs(name, tags))
+}
+
+/// The pairs that [`derive`] makes labels of; names are distinct.
+pub fn pairs<'a>(name: &'a str, tags: impl Iterator<Item = &'a str>) -> Vec<(Cow<'a, str>, Cow<'a, str>)> {
+    let mut pairs = vec![(Cow::Borrowed(NAME), Cow::Borrowed(name))];
+    for tag in tags.filter(|tag| !is_reserved(tag)) {
         let (key, value) = tag.split_once(':').unwrap_or((tag, "true"));
-        let key = label_name(key);
+        let key = if is_clean(key) { Cow::Borrowed(key) } else { Cow::Owned(label_name(key)) };
         match pairs.iter_mut().find(|(have, _)| *have == key) {
             Some((_, values)) if !value.is_empty() => {
+                let values = values.to_mut();
                 if !values.is_empty() {
                     values.push(',');
                 }
                 values.push_str(value);
             }
             Some(_) => {}
-            None => pairs.push((key, value.to_string())),
+            None => pairs.push((key, Cow::Borrowed(value))),
         }
     }
-    Labels::new(pairs)
+    pairs
 }
 
 #[cfg(test)]

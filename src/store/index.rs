@@ -47,22 +47,23 @@ impl Index {
     }
 
     /// The labels of a series as received, their texts shared with all others.
-    pub(super) fn derive<'a>(&mut self, role: Role, prom_name: &str, tags: impl Iterator<Item = &'a str>) -> Labels {
-        let derived = labels::derive(prom_name, tags);
-        let derived = if role == Role::Stamped { derived.with("stamped", "true") } else { derived };
-        self.share(&derived)
+    pub(super) fn derive<'a>(&mut self, role: Role, prom_name: &'a str, tags: impl Iterator<Item = &'a str>) -> Labels {
+        let pairs = labels::pairs(prom_name, tags);
+        let stamped = (role == Role::Stamped).then_some(("stamped".into(), "true".into()));
+        Labels::new(pairs.iter().chain(&stamped).map(|(name, value)| (self.text(name), self.text(value))))
     }
 
     fn share(&mut self, labels: &Labels) -> Labels {
-        Labels::new(labels.pairs().iter().map(|(name, value)| (self.text(name), self.text(value))).collect::<Vec<_>>())
+        Labels::new(labels.iter().map(|(name, value)| (self.text(name), self.text(value))))
     }
 
-    fn text(&mut self, text: &Arc<str>) -> Arc<str> {
+    fn text(&mut self, text: &str) -> Arc<str> {
         match self.texts.get(text) {
             Some(have) => have.clone(),
             None => {
+                let text: Arc<str> = text.into();
                 self.texts.insert(text.clone());
-                text.clone()
+                text
             }
         }
     }
@@ -86,7 +87,7 @@ impl Index {
         match self.metrics.get_mut(labels.name()) {
             Some(numbers) => numbers.push(number),
             None => {
-                let name = self.text(&Arc::from(labels.name()));
+                let name = self.text(labels.name());
                 self.metrics.insert(name, vec![number]);
             }
         }

@@ -66,6 +66,38 @@ fn a_clean_stop_leaves_no_end_and_keeps_ages() {
 }
 
 #[test]
+fn a_start_soon_after_an_hour_ended_finds_both_hours_as_they_were() {
+    let dir = TempDir::new().unwrap();
+    let (store, mut writer) = open(dir.path());
+    let of = |slot, kind, name: &str| family(vec![series(slot, kind, name, &["a:b"])]);
+    let (hits, heat) = (of(0, Kind::Counter, "hits"), of(1, Kind::Gauge, "heat"));
+    let (users, wait) = (of(2, Kind::Set, "users"), of(3, Kind::Timer, "wait"));
+    let (mut total, mut count, mut sum) = (0.0, 0.0, 0.0);
+    for n in 1..=400i32 {
+        let (gain, size, waited) = (f64::from(n % 3), f64::from(n % 2), f64::from(n) / 8.0);
+        let received = (n % 7 != 0).then(|| sketches(&[waited])).flatten();
+        total += gain;
+        (count, sum) = if received.is_some() { (count + 1.0, sum + waited) } else { (count, sum) };
+        let rows = vec![
+            (hits.clone(), counter(gain, total)),
+            (heat.clone(), gauge(waited)),
+            (users.clone(), Column::Set { count: vec![size], age: vec![u16::from(size == 0.0)] }),
+            (wait.clone(), timer(received, count, sum)),
+        ];
+        store.append(&window(START + i64::from(n) * STEP, rows));
+    }
+    writer.commit(START).unwrap();
+    let seen = |store: &Store| {
+        let quantiles = select(store, &[("__name__", "wait"), ("quantile", "~.*")], START, START + 400 * STEP);
+        (select(store, &[], START, START + 400 * STEP), quantiles, store.live())
+    };
+    let before = seen(&store);
+    assert!(before.0.len() == 6 && before.1.len() == 2 && before.0.iter().all(|(_, samples)| samples.len() == 400));
+    drop((store, writer));
+    assert_eq!(seen(&open(dir.path()).0), before);
+}
+
+#[test]
 fn forgotten_series_leave_memory_and_file() {
     let dir = TempDir::new().unwrap();
     let (store, mut writer) = open(dir.path());
