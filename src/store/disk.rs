@@ -36,7 +36,7 @@ pub(super) const CLOSING_PARTS: u16 = 0xf000;
 /// The format this version writes and reads.
 pub(super) const FORMAT: u64 = 1;
 /// Page cache of the database.
-const CACHE: usize = 16 << 20;
+const CACHE: usize = 8 << 20;
 /// How every redb file begins.
 const MAGIC: &[u8] = b"redb";
 
