@@ -109,7 +109,7 @@ macro_rules! self_metrics {
 self_metrics! {
     BUILD_INFO = Gauge "statsd_relay_build_info", "Version of the relay; always 1.";
     START_TIME = Gauge "statsd_relay_start_time_seconds", "When the process started, unix seconds.";
-    DATAGRAMS_RECEIVED = Counter "statsd_relay_datagrams_received_total", "Datagrams (or stream frames) read from sockets.";
+    DATAGRAMS_RECEIVED = Counter "statsd_relay_datagrams_received_total", "Datagrams (or stream frames) read from sockets, each one also where the kernel joined several.";
     DATAGRAMS_PARSED = Counter "statsd_relay_datagrams_parsed_total", "Datagrams whose lines were all read: received less empty, truncated and denied.";
     DATAGRAMS_EMPTY = Counter "statsd_relay_datagrams_empty_total", "Datagrams of zero bytes.";
     DATAGRAMS_TRUNCATED = Counter "statsd_relay_datagrams_truncated_total", "Datagrams the kernel cut; their complete lines were kept.";
@@ -118,7 +118,7 @@ self_metrics! {
     CONNECTIONS_REFUSED = Counter "statsd_relay_connections_refused_total", "Connections closed before anything was read, by reason.";
     CONNECTIONS_CLOSED = Counter "statsd_relay_connections_closed_total", "Connections that the relay closed, or that broke, by reason.";
     BYTES_RECEIVED = Counter "statsd_relay_bytes_received_total", "Payload bytes read from sockets.";
-    DATAGRAMS_KERNEL_DROPPED = Counter "statsd_relay_datagrams_kernel_dropped_total", "Datagrams lost in the socket's receive buffer, in the kernel's unit.";
+    DATAGRAMS_KERNEL_DROPPED = Counter "statsd_relay_datagrams_kernel_dropped_total", "Datagrams lost in the socket's receive buffer, in the kernel's unit: where a sender or a network card joined several, they count as one.";
     RECEIVE_BUFFER = Gauge "statsd_relay_receive_buffer_bytes", "Receive buffer granted by the kernel, as it counts it.";
     LINES_SEEN = Counter "statsd_relay_lines_seen_total", "Lines read: accepted, rejected or shed. A sample of a multi-sample line counts as one.";
     LINES_ACCEPTED = Counter "statsd_relay_lines_accepted_total", "Lines that became samples, events or checks.";

@@ -1,8 +1,8 @@
 //! Datagrams: batched receive on plain threads that share one socket and run each batch to its end.
 
-use std::io::{self, IoSliceMut};
+use std::io;
 use std::net::{IpAddr, Shutdown, SocketAddr};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 
 use metrics::Histogram;
 use nix::errno::Errno;
-use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrLike, SockaddrStorage, recvmmsg};
+use nix::sys::socket::{MsgFlags, SockaddrStorage, setsockopt, sockopt};
 use parking_lot::Mutex;
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::batch::{Batch, Sender};
 use super::drops::DropCounter;
 use super::unix::{self, SocketFile};
 use super::{AllowFrom, DRAIN, Heartbeat};
@@ -21,10 +22,6 @@ use crate::clock::Clock;
 use crate::ingest::Producer;
 use crate::telemetry;
 
-/// Datagrams read in one call.
-const BATCH: usize = 32;
-/// The largest datagram UDP can carry fits. A unix datagram may be larger, and is cut.
-const BUFFER: usize = 65_536;
 /// How long a read waits before it looks whether to stop.
 const PATIENCE: Duration = Duration::from_millis(200);
 /// One batch in this many has its time measured.
@@ -63,7 +60,7 @@ impl DatagramListener {
         if address.is_ipv6() {
             socket.set_only_v6(true)?;
         }
-        if nix::sys::socket::setsockopt(&socket, nix::sys::socket::sockopt::RcvBufForce, &buffer_bytes).is_err() {
+        if setsockopt(&socket, sockopt::RcvBufForce, &buffer_bytes).is_err() {
             socket.set_recv_buffer_size(buffer_bytes)?;
         }
         socket.bind(&address.into())?;
@@ -73,8 +70,7 @@ impl DatagramListener {
     /// Takes a UDP socket from the supervisor; its buffer is never made smaller.
     pub fn inherited_udp(socket: impl Into<OwnedFd>, buffer_bytes: usize) -> io::Result<DatagramListener> {
         let socket = Socket::from(socket.into());
-        if socket.recv_buffer_size()? < buffer_bytes.saturating_mul(2)
-            && nix::sys::socket::setsockopt(&socket, nix::sys::socket::sockopt::RcvBufForce, &buffer_bytes).is_err()
+        if socket.recv_buffer_size()? < buffer_bytes.saturating_mul(2) && setsockopt(&socket, sockopt::RcvBufForce, &buffer_bytes).is_err()
         {
             // Without the right to force it, the kernel may grant less than there is: ask only for more.
             let before = socket.recv_buffer_size()?;
@@ -85,6 +81,8 @@ impl DatagramListener {
 
     fn of_udp(socket: Socket, inherited: bool) -> io::Result<DatagramListener> {
         let address = socket.local_addr()?.as_socket().ok_or(io::ErrorKind::InvalidInput)?;
+        // Datagrams that a sender or a card has joined then cost one read. An older kernel cannot, and gives them apart.
+        let _ = setsockopt(&socket, sockopt::UdpGroSegment, &true);
         let kind = DatagramKind::Udp { address, granted_bytes: socket.recv_buffer_size()? };
         DatagramListener::new(format!("udp:{address}"), kind, socket, None, inherited)
     }
@@ -180,10 +178,9 @@ struct Receiver {
 
 impl Receiver {
     fn run(self) {
-        if self.turn.kind == DatagramKind::Unix {
-            self.read(|()| None);
-        } else {
-            self.read(ip_of);
+        match self.turn.kind {
+            DatagramKind::Unix => self.read::<()>(),
+            DatagramKind::Udp { .. } => self.read::<SockaddrStorage>(),
         }
         // The last reading of what the kernel dropped, while the socket is still in its table.
         if let Some(drops) = &self.turn.drops {
@@ -192,10 +189,8 @@ impl Receiver {
     }
 
     /// Reads batches until the stop, and then until the socket is empty.
-    fn read<S: SockaddrLike + Copy>(&self, sender: impl Fn(S) -> Option<IpAddr>) {
-        let mut buffers = vec![0_u8; BATCH * BUFFER];
-        // No control messages are asked for, and one socket's addresses are of one length: they can be used again.
-        let mut headers = MultiHeaders::<S>::preallocate(BATCH, None);
+    fn read<S: Sender>(&self) {
+        let mut batch = Batch::new();
         let mut drain_until: Option<Instant> = None;
         let mut turns = 0_u32;
         loop {
@@ -211,7 +206,7 @@ impl Receiver {
                 return;
             }
             turns = turns.wrapping_add(1);
-            match self.receive(&mut buffers, &mut headers, &sender, turns.is_multiple_of(SAMPLED)) {
+            match self.receive::<S>(&mut batch, turns.is_multiple_of(SAMPLED)) {
                 Ok(()) => {}
                 Err(Errno::EAGAIN) if drain_until.is_some() => return,
                 Err(Errno::EAGAIN | Errno::EINTR) => {}
@@ -224,43 +219,25 @@ impl Receiver {
     }
 
     /// Reads one batch and records it. The socket is passed on before the batch is parsed.
-    fn receive<S: SockaddrLike + Copy>(
-        &self,
-        buffers: &mut [u8],
-        headers: &mut MultiHeaders<S>,
-        sender: impl Fn(S) -> Option<IpAddr>,
-        measured: bool,
-    ) -> Result<(), Errno> {
-        let mut chunks = buffers.chunks_mut(BUFFER);
-        let mut slices: [[IoSliceMut<'_>; 1]; BATCH] = std::array::from_fn(|_| [IoSliceMut::new(chunks.next().unwrap_or_default())]);
-        let mut messages = [Message::default(); BATCH];
-        let mut received = 0;
+    fn receive<S: Sender>(&self, batch: &mut Batch, measured: bool) -> Result<(), Errno> {
         let ticket = {
             let socket = self.turn.socket.lock();
             self.turn.heartbeat.beat();
             // Asked while the socket is held: to wait on one that another thread has shut down would read a phantom.
             let flags = if self.stop.load(Ordering::Acquire) { MsgFlags::MSG_DONTWAIT } else { MsgFlags::MSG_WAITFORONE };
-            for message in recvmmsg(socket.as_raw_fd(), headers, slices.iter_mut(), flags, None)? {
-                messages[received] = Message {
-                    length: message.bytes.min(BUFFER),
-                    truncated: message.flags.contains(MsgFlags::MSG_TRUNC),
-                    sender: message.address.and_then(&sender),
-                };
-                received += 1;
-            }
+            batch.receive::<S>(&*socket, flags)?;
             self.producer.ticket()
         };
         let began = measured.then(|| self.clock.instant());
-        let mut batch = self.producer.batch(ticket);
-        for (buffer, message) in buffers.chunks(BUFFER).zip(&messages[..received]) {
-            let bytes = &buffer[..message.length];
-            batch.sent_by(message.sender);
-            if !self.admits(message.sender) {
-                batch.denied(bytes);
-            } else if message.truncated {
-                batch.truncated(bytes);
+        let mut lane = self.producer.batch(ticket);
+        for datagram in batch.datagrams() {
+            lane.sent_by(datagram.sender);
+            if !self.admits(datagram.sender) {
+                lane.denied(datagram.bytes);
+            } else if datagram.truncated {
+                lane.truncated(datagram.bytes);
             } else {
-                batch.datagram(bytes);
+                lane.datagram(datagram.bytes);
             }
         }
         if let Some(began) = began {
@@ -272,17 +249,4 @@ impl Receiver {
     fn admits(&self, sender: Option<IpAddr>) -> bool {
         self.turn.allow.everyone() || sender.is_some_and(|sender| self.turn.allow.admits(sender))
     }
-}
-
-/// What a read says of one datagram.
-#[derive(Clone, Copy, Default)]
-struct Message {
-    length: usize,
-    truncated: bool,
-    sender: Option<IpAddr>,
-}
-
-fn ip_of(sender: SockaddrStorage) -> Option<IpAddr> {
-    let v4 = sender.as_sockaddr_in().map(|sender| IpAddr::V4(sender.ip()));
-    v4.or_else(|| sender.as_sockaddr_in6().map(|sender| IpAddr::V6(sender.ip())))
 }

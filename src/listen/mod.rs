@@ -1,6 +1,7 @@
 //! Sockets that lines arrive on: datagrams on threads of their own, streams as tasks.
 
 mod allow;
+mod batch;
 mod config;
 mod connection;
 mod datagram;
