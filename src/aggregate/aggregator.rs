@@ -13,7 +13,7 @@ use super::{Handed, Lane, LimitsConfig, Published, Registry, Sent};
 use crate::shape::Shaping;
 
 /// Hand-overs that may wait for the cutter; then lanes wait, and the kernel's buffer is the queue.
-const INBOX_MAX: usize = 64;
+const INBOX_MAX: usize = 256;
 
 /// What lanes, cutter and pages share.
 pub struct Aggregator {

@@ -188,7 +188,7 @@ impl Identified for Series {
         Series::name(self)
     }
     fn tag(&self, at: usize) -> Option<&str> {
-        self.tags().nth(at)
+        Series::tag(self, at)
     }
 }
 

@@ -9,6 +9,7 @@ use hashbrown::HashTable;
 use super::keys::OtherSpelling;
 use super::senders::{Senders, Sent};
 use super::{Counts, Limit, Registry, Resolved};
+use crate::model::series::Spelling;
 use crate::model::sketch::saturate;
 use crate::model::{Check, Event, Kind, Series, Stamped};
 use crate::parse::{Metric, ParseError, ToleratedSet, Values};
@@ -23,7 +24,7 @@ const OVERFLOWING_MAX: usize = 4_096;
 /// Lines whose series are looked up before the first of them is recorded.
 pub const TOGETHER: usize = 16;
 /// Records a log holds before it is handed over.
-const LOG_MAX: usize = 65_536;
+const LOG_MAX: usize = 16_384;
 /// Distinct sample rates a log refers to before it is handed over.
 const WEIGHTS_MAX: usize = 256;
 /// Bytes of samples with a time of their own, and of events and checks, that one lane carries per window.
@@ -78,6 +79,25 @@ struct Entry {
     tags: ToleratedSet,
     /// The series stands in for one that this limit refused, until the next window.
     limited: Option<Limit>,
+}
+
+/// What a lane records of a metric line, and the hash of its spelling.
+pub struct Line<'a> {
+    hash: u64,
+    spelling: Spelling<'a>,
+    values: Values<'a>,
+    rate: f64,
+    relative: bool,
+    tolerated: ToleratedSet,
+}
+
+impl<'a> Line<'a> {
+    /// `metric` is of the open window.
+    #[inline]
+    pub fn new(registry: &Registry, metric: &Metric<'a>) -> Line<'a> {
+        let Metric { spelling, values, rate, relative, tolerated, .. } = *metric;
+        Line { hash: registry.hash(&spelling), spelling, values, rate, relative, tolerated }
+    }
 }
 
 /// Where an entry lies.
@@ -204,53 +224,52 @@ impl Lane {
         if metric.stands_apart().is_some() {
             return self.record_stamped(registry, metric);
         }
-        self.record_hashed(registry, metric, registry.hash(&metric.spelling), stamp);
+        self.record_line(registry, &Line::new(registry, metric), None, stamp);
     }
 
     /// Records lines of one batch; the first gets `stamp`, each next one a stamp greater by one.
     ///
     /// Where each series lies is looked up before the first is recorded: then the memory that the lines need is on
     /// its way all at once, not for one line after the other.
-    pub fn record_together(&mut self, registry: &Registry, lines: &[Option<Metric<'_>>], stamp: u64) {
-        let mut hashes = [0; TOGETHER];
-        for (hash, metric) in hashes.iter_mut().zip(lines.iter().flatten()) {
-            *hash = registry.hash(&metric.spelling);
+    pub fn record_together(&mut self, registry: &Registry, lines: &[Option<Line<'_>>], stamp: u64) {
+        let mut places = [None; TOGETHER];
+        for (place, line) in places.iter_mut().zip(lines.iter().flatten()) {
+            *place = self.table.find_bucket_index(line.hash, |entry| entry.hash == line.hash as u32);
         }
-        let mut touched = 0;
-        for &hash in &hashes[..lines.len()] {
-            touched ^= self.table.find(hash, |entry| entry.hash == hash as u32).map_or(0, |entry| entry.series.touch());
-        }
-        std::hint::black_box(touched);
-        for ((metric, hash), stamp) in lines.iter().flatten().zip(hashes).zip(stamp..) {
-            self.record_hashed(registry, metric, hash, stamp);
+        let series = places.map(|place| place.and_then(|at| self.table.get_bucket(at)).map(|entry| &entry.series));
+        let touch = |part: fn(&Series) -> u32| series.iter().flatten().fold(0, |touched, series| touched ^ part(series));
+        std::hint::black_box((touch(Series::slot), touch(Series::touch)));
+        for ((line, place), stamp) in lines.iter().flatten().zip(places).zip(stamp..) {
+            self.record_line(registry, line, place, stamp);
         }
     }
 
-    fn record_hashed(&mut self, registry: &Registry, metric: &Metric<'_>, hash: u64, stamp: u64) {
-        let (at, overflow) = match self.find(hash, metric) {
+    #[inline]
+    fn record_line(&mut self, registry: &Registry, line: &Line<'_>, place: Option<usize>, stamp: u64) {
+        let (at, overflow) = match self.find(line, place) {
             Some(at) => (At::Own(at), None),
-            None => match self.admit(registry, hash, metric) {
+            None => match self.admit(registry, line) {
                 Some(admitted) => admitted,
                 None => return,
             },
         };
         self.counts.accepted += 1;
-        self.counts.tolerate(metric.tolerated);
-        let weight = if metric.rate == 1.0 { 1.0 } else { 1.0 / metric.rate };
+        self.counts.tolerate(line.tolerated);
+        let weight = if line.rate == 1.0 { 1.0 } else { 1.0 / line.rate };
         let entry = match at {
             At::Own(at) => self.table.get_bucket_mut(at),
             At::Further(at) => self.further.get_bucket_mut(at).map(|(_, entry)| entry),
         };
         let Some(entry) = entry else { return };
         // A gauge's set keeps its own stamp: a change after it is told by a later one.
-        if entry.stamp == 0 || !metric.relative {
+        if entry.stamp == 0 || !line.relative {
             entry.stamp = stamp;
         }
         let slot = entry.series.slot();
         self.counts.tolerate(entry.tags);
         let scale = overflow.unwrap_or_else(|| if entry.scale == 0 { 1.0 } else { self.scales[entry.scale as usize] });
-        let samples = &mut self.counts.samples[metric.spelling.kind as usize];
-        match (metric.spelling.kind, metric.values) {
+        let samples = &mut self.counts.samples[line.spelling.kind as usize];
+        match (line.spelling.kind, line.values) {
             (Kind::Counter, Values::One(value)) => {
                 *samples += 1;
                 add(&mut entry.value, value * scale * weight, &mut self.counts.saturated);
@@ -261,7 +280,7 @@ impl Lane {
                     add(&mut entry.value, value * scale * weight, &mut self.counts.saturated);
                 }
             }
-            (Kind::Gauge, values) if !metric.relative => {
+            (Kind::Gauge, values) if !line.relative => {
                 for value in values.iter() {
                     *samples += 1;
                     entry.value = saturate(value * scale);
@@ -275,7 +294,7 @@ impl Lane {
             (_, values) => {
                 let weight = self.weight(weight);
                 for value in values.iter() {
-                    self.counts.samples[metric.spelling.kind as usize] += 1;
+                    self.counts.samples[line.spelling.kind as usize] += 1;
                     self.log(Logged { slot, weight, stamp, value: saturate(value * scale) });
                 }
             }
@@ -313,14 +332,21 @@ impl Lane {
     }
 
     /// Where the line's series lies in the table, ready to be added to.
-    fn find(&mut self, hash: u64, metric: &Metric<'_>) -> Option<usize> {
-        let at = self.table.find_bucket_index(hash, |entry| entry.hash == hash as u32 && entry.series.spelling() == metric.spelling)?;
+    ///
+    /// `place` is where a line with its hash was: recording the lines before this one may have changed the table.
+    #[inline]
+    fn find(&mut self, line: &Line<'_>, place: Option<usize>) -> Option<usize> {
+        let same = |entry: &Entry| entry.hash == line.hash as u32 && entry.series.spelling() == line.spelling;
+        let at = match place {
+            Some(at) if self.table.get_bucket(at).is_some_and(same) => at,
+            _ => self.table.find_bucket_index(line.hash, same)?,
+        };
         let entry = self.table.get_bucket_mut(at)?;
         if entry.stamp != 0 || entry.series.meet(self.window) {
             return Some(at);
         }
         // The series has left since this lane last met it.
-        if let Ok(gone) = self.table.find_entry(hash, |entry| entry.hash == hash as u32 && entry.series.spelling() == metric.spelling) {
+        if let Ok(gone) = self.table.find_entry(line.hash, same) {
             gone.remove();
         }
         None
@@ -330,40 +356,40 @@ impl Lane {
     ///
     /// For a line that overflows also gives its scale, which is not that of the series that stands in.
     #[cold]
-    fn admit(&mut self, registry: &Registry, hash: u64, metric: &Metric<'_>) -> Option<(At, Option<f64>)> {
-        if let Some(at) = self.find_further(hash, metric) {
+    fn admit(&mut self, registry: &Registry, line: &Line<'_>) -> Option<(At, Option<f64>)> {
+        if let Some(at) = self.find_further(line) {
             return Some((At::Further(at), None));
         }
         loop {
-            let route = registry.resolve(&metric.spelling);
+            let route = registry.resolve(&line.spelling);
             let held = match route.resolved {
-                Resolved::Series(series) if series.spelling() == metric.spelling => {
+                Resolved::Series(series) if series.spelling() == line.spelling => {
                     self.hold(registry, series, route.scale, route.tolerated).map(|at| (At::Own(at), None))
                 }
                 // One that is too long to be held asks each time.
-                Resolved::Series(series) if !is_short(metric) => {
+                Resolved::Series(series) if !is_short(&line.spelling) => {
                     self.counts.tolerate(route.tolerated);
                     self.hold(registry, series, 1.0, ToleratedSet::default()).map(|at| (At::Own(at), Some(route.scale)))
                 }
                 Resolved::Series(series) => {
-                    self.hold_further(registry, hash, series, metric, (route.scale, route.tolerated)).map(|at| (At::Further(at), None))
+                    self.hold_further(registry, series, line, (route.scale, route.tolerated)).map(|at| (At::Further(at), None))
                 }
-                Resolved::Overflow(series, limit) if self.overflowing < OVERFLOWING_MAX && is_short(metric) => {
-                    let held = self.hold_further(registry, hash, series, metric, (route.scale, route.tolerated));
+                Resolved::Overflow(series, limit) if self.overflowing < OVERFLOWING_MAX && is_short(&line.spelling) => {
+                    let held = self.hold_further(registry, series, line, (route.scale, route.tolerated));
                     if let Some((_, entry)) = held.and_then(|at| self.further.get_bucket_mut(at)) {
                         entry.limited = Some(limit);
                         self.overflowing += 1;
-                        self.counts.limited[limit as usize] += members(metric);
+                        self.counts.limited[limit as usize] += members(line.values);
                     }
                     held.map(|at| (At::Further(at), None))
                 }
                 Resolved::Overflow(series, limit) => {
-                    self.counts.limited[limit as usize] += members(metric);
+                    self.counts.limited[limit as usize] += members(line.values);
                     self.counts.tolerate(route.tolerated);
                     self.hold(registry, series, 1.0, ToleratedSet::default()).map(|at| (At::Own(at), Some(route.scale)))
                 }
                 Resolved::Shed(limit) => {
-                    self.shed(limit, metric);
+                    self.count_shed(limit, members(line.values));
                     return None;
                 }
                 Resolved::Dropped(reason) => {
@@ -378,15 +404,15 @@ impl Lane {
     }
 
     /// Where the line's spelling lies among the further ones, ready to be added to.
-    fn find_further(&mut self, hash: u64, metric: &Metric<'_>) -> Option<usize> {
+    fn find_further(&mut self, line: &Line<'_>) -> Option<usize> {
         let same = |(spelling, entry): &(OtherSpelling, Entry)| {
-            entry.hash == hash as u32 && spelling.of_kind(entry.series.kind()) == metric.spelling
+            entry.hash == line.hash as u32 && spelling.of_kind(entry.series.kind()) == line.spelling
         };
-        let at = self.further.find_bucket_index(hash, same)?;
+        let at = self.further.find_bucket_index(line.hash, same)?;
         let (_, entry) = self.further.get_bucket_mut(at)?;
         if entry.stamp != 0 {
             if let Some(limit) = entry.limited {
-                self.counts.limited[limit as usize] += members(metric);
+                self.counts.limited[limit as usize] += members(line.values);
             }
             return Some(at);
         }
@@ -394,25 +420,18 @@ impl Lane {
         if entry.limited.is_none() && entry.series.meet(self.window) {
             return Some(at);
         }
-        if let Ok(gone) = self.further.find_entry(hash, same) {
+        if let Ok(gone) = self.further.find_entry(line.hash, same) {
             gone.remove();
         }
         None
     }
 
     /// A place for a series under a spelling that is not in the table. `None`: it has just left.
-    fn hold_further(
-        &mut self,
-        registry: &Registry,
-        hash: u64,
-        series: Series,
-        metric: &Metric<'_>,
-        of: (f64, ToleratedSet),
-    ) -> Option<usize> {
+    fn hold_further(&mut self, registry: &Registry, series: Series, line: &Line<'_>, of: (f64, ToleratedSet)) -> Option<usize> {
         if !series.meet(self.window) {
             return None;
         }
-        let bytes = metric.spelling.name.len() + metric.spelling.tags.len();
+        let bytes = line.spelling.name.len() + line.spelling.tags.len();
         if self.further.len() >= TABLE_MAX || self.further_bytes + bytes > FURTHER_BYTES {
             let handed = self.take();
             self.hand_over(handed);
@@ -420,9 +439,9 @@ impl Lane {
             self.further_bytes = 0;
         }
         self.further_bytes += bytes;
-        let entry = self.entry(series, hash, of.0, of.1);
+        let entry = self.entry(series, line.hash, of.0, of.1);
         let rehash = |(spelling, entry): &(OtherSpelling, Entry)| registry.hash(&spelling.of_kind(entry.series.kind()));
-        let placed = self.further.insert_unique(hash, (OtherSpelling::new(&metric.spelling), entry), rehash);
+        let placed = self.further.insert_unique(line.hash, (OtherSpelling::new(&line.spelling), entry), rehash);
         Some(placed.bucket_index())
     }
 
@@ -504,7 +523,7 @@ impl Lane {
 
     /// Counts a well-formed line that is not recorded.
     pub fn shed(&mut self, limit: Limit, metric: &Metric<'_>) {
-        self.count_shed(limit, members(metric));
+        self.count_shed(limit, members(metric.values));
     }
 
     fn count_shed(&mut self, limit: Limit, samples: u64) {
@@ -527,6 +546,9 @@ impl Lane {
     }
 
     fn log(&mut self, record: Logged) {
+        if self.log.capacity() == 0 {
+            self.log.reserve_exact(LOG_MAX);
+        }
         self.log.push(record);
         if self.log.len() >= LOG_MAX {
             let weights = self.weights.clone();
@@ -579,14 +601,14 @@ fn add(sum: &mut f64, value: f64, saturated: &mut u64) {
     }
 }
 
-/// Whether its spelling may be held.
-fn is_short(metric: &Metric<'_>) -> bool {
-    metric.spelling.name.len() + metric.spelling.tags.len() <= FURTHER_LONGEST
+/// Whether a spelling may be held.
+fn is_short(spelling: &Spelling<'_>) -> bool {
+    spelling.name.len() + spelling.tags.len() <= FURTHER_LONGEST
 }
 
-fn members(metric: &Metric<'_>) -> u64 {
-    match metric.values {
-        Values::Packed(_) => metric.values.iter().count() as u64,
+fn members(values: Values<'_>) -> u64 {
+    match values {
+        Values::Packed(_) => values.iter().count() as u64,
         Values::One(_) | Values::Member(_) => 1,
     }
 }

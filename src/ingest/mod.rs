@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::aggregate::{Aggregator, Counts, Lane, Limit, Patience, Published, Sent, TOGETHER, unlabelled};
+use crate::aggregate::{Aggregator, Counts, Lane, Limit, Line, Patience, Published, Sent, TOGETHER, unlabelled};
 use crate::clock::Clock;
 use crate::parse::{self, Metric, Options, ParseError, Parsed, Record};
 
@@ -177,12 +177,13 @@ impl Batch<'_> {
 
     /// Plain samples, nearly all that comes, are recorded some at a time; the rest as it is read.
     fn each(&mut self, bytes: &[u8]) {
-        let mut lines: [Option<Metric<'_>>; TOGETHER] = [const { None }; TOGETHER];
+        let mut lines: [Option<Line<'_>>; TOGETHER] = [const { None }; TOGETHER];
         let mut count = 0;
+        let registry = &self.producer.aggregator.registry;
         let options = &self.producer.options;
         parse::each(bytes, options, &mut |parsed| match parsed.record {
             Ok(Record::Metric(metric)) if metric.timestamp.is_none() && !self.tapped => {
-                lines[count] = Some(metric);
+                lines[count] = Some(Line::new(registry, &metric));
                 count += 1;
                 if count == TOGETHER {
                     self.record_together(&lines);
@@ -194,7 +195,7 @@ impl Batch<'_> {
         self.record_together(&lines[..count]);
     }
 
-    fn record_together(&mut self, lines: &[Option<Metric<'_>>]) {
+    fn record_together(&mut self, lines: &[Option<Line<'_>>]) {
         self.lane.record_together(&self.producer.aggregator.registry, lines, self.stamp + 1);
         self.stamp += lines.len() as u64;
     }

@@ -220,16 +220,16 @@ impl Receiver {
 
     /// Reads one batch and records it. The socket is passed on before the batch is parsed.
     fn receive<S: Sender>(&self, batch: &mut Batch, measured: bool) -> Result<(), Errno> {
-        let ticket = {
+        let mut lane = {
             let socket = self.turn.socket.lock();
             self.turn.heartbeat.beat();
             // Asked while the socket is held: to wait on one that another thread has shut down would read a phantom.
             let flags = if self.stop.load(Ordering::Acquire) { MsgFlags::MSG_DONTWAIT } else { MsgFlags::MSG_WAITFORONE };
             batch.receive::<S>(&*socket, flags)?;
-            self.producer.ticket()
+            // Opened while the socket is held: who reads it next records into no earlier window.
+            self.producer.batch(self.producer.ticket())
         };
         let began = measured.then(|| self.clock.instant());
-        let mut lane = self.producer.batch(ticket);
         for datagram in batch.datagrams() {
             lane.sent_by(datagram.sender);
             if !self.admits(datagram.sender) {

@@ -121,9 +121,10 @@ impl Series {
         std::ptr::eq(self.head(), other.head())
     }
 
-    /// Reads the first and the last byte behind the handle, so that what lies there is at hand when it is needed.
+    /// Reads the last byte of the spelling, so that what lies there is at hand when it is needed.
     pub fn touch(&self) -> u32 {
-        self.head().slot ^ self.0.slice.last().map_or(0, |&byte| u32::from(byte))
+        let end = usize::from(self.head().wire_name) + usize::from(self.head().wire_tags);
+        self.0.slice.get(end).map_or(0, |&byte| u32::from(byte))
     }
 
     /// The index the registry gave it. Unique among live series.
@@ -143,12 +144,14 @@ impl Series {
 
     /// The canonical tags: trimmed, distinct, sorted by bytes.
     pub fn tags(&self) -> impl ExactSizeIterator<Item = &str> + Clone {
-        let table = &self.0.slice[self.head().table as usize..];
-        table.chunks_exact(4).map(|entry| {
-            let at = u16::from_le_bytes([entry[0], entry[1]]);
-            let len = u16::from_le_bytes([entry[2], entry[3]]);
-            self.text((at, len))
-        })
+        let (entries, _) = self.0.slice[self.head().table as usize..].as_chunks();
+        entries.iter().map(|entry| self.text(place(entry)))
+    }
+
+    /// One of the canonical tags.
+    pub fn tag(&self, at: usize) -> Option<&str> {
+        let entry = self.0.slice.get(self.head().table as usize + 4 * at..)?.first_chunk()?;
+        Some(self.text(place(entry)))
     }
 
     /// The spelling it was born with.
@@ -197,6 +200,11 @@ impl fmt::Debug for Series {
         }
         Ok(())
     }
+}
+
+/// Offset and length of a tag.
+fn place(entry: &[u8; 4]) -> (u16, u16) {
+    (u16::from_le_bytes([entry[0], entry[1]]), u16::from_le_bytes([entry[2], entry[3]]))
 }
 
 /// Where `part` lies in `whole`, when it is one of its slices.

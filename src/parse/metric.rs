@@ -5,7 +5,7 @@ use nom::bytes::complete::take_till;
 use nom::{IResult, Parser};
 
 use crate::model::Kind;
-use crate::model::series::Spelling;
+use crate::model::series::{NameStyle, Spelling};
 
 use super::identity::NameParts;
 use super::number::{number, seconds};
@@ -50,6 +50,14 @@ fn name<'a>(line: &'a [u8], options: &Options) -> Result<(&'a [u8], &'a [u8]), P
     if !name.is_ascii() && str::from_utf8(name).is_err() {
         return Err(ParseError::BadUtf8);
     }
+    if options.strict || options.dialect.name_style() != NameStyle::Plain {
+        check_name(name, options)?;
+    }
+    Ok((name, rest))
+}
+
+/// What strict mode, and tags in a name, ask of it.
+fn check_name(name: &[u8], options: &Options) -> Result<(), ParseError> {
     let parts = NameParts::of(name, options.dialect.name_style());
     if options.strict && !parts.is_well_formed() {
         return Err(ParseError::BadTag);
@@ -60,7 +68,7 @@ fn name<'a>(line: &'a [u8], options: &Options) -> Result<(&'a [u8], &'a [u8]), P
     if options.strict && !is_strict_name(parts.name_bytes()) {
         return Err(ParseError::BadName);
     }
-    Ok((name, rest))
+    Ok(())
 }
 
 /// A letter, then at most 199 letters, digits, `_`, `.` and `-`.

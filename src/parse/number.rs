@@ -11,7 +11,10 @@ use nom::{IResult, Parser};
 /// `nan`, `inf` and `infinity` (any case, optional sign) and what overflows come back as not finite.
 #[inline]
 pub(super) fn number(text: &[u8]) -> Option<f64> {
-    short_decimal(text).or_else(|| long_number(text))
+    match short_decimal(text) {
+        None => long_number(text),
+        value => value,
+    }
 }
 
 /// Reads decimal digits and nothing else.

@@ -15,6 +15,7 @@ mod sender;
 
 mod admission;
 mod bad_input;
+mod busy_clients;
 mod clients_by_socket;
 mod datadog_receives;
 mod exactness;

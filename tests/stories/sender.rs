@@ -49,7 +49,7 @@ pub(crate) fn send_paced(to: SocketAddr, count: u64, line: impl Fn(u64) -> Strin
     sent
 }
 
-fn wait_for_room(to: SocketAddr) {
+pub(crate) fn wait_for_room(to: SocketAddr) {
     let start = Instant::now();
     while waiting_bytes(to) > WAITING_BYTES {
         assert!(start.elapsed() < Duration::from_secs(20), "the relay does not read its socket");

@@ -12,7 +12,7 @@ use crate::relay::{BINARY, Home, Relay, wait_for};
 use crate::sender::{is_bound, send_paced};
 
 /// What the shell does as the supervisor's child: the socket that came as its input becomes descriptor 3.
-const INHERIT: &str = "exec 3<&0 </dev/null; export LISTEN_FDS=1 LISTEN_FDNAMES=statsd LISTEN_PID=$$; exec \"$@\"";
+pub(crate) const INHERIT: &str = "exec 3<&0 </dev/null; export LISTEN_FDS=1 LISTEN_FDNAMES=statsd LISTEN_PID=$$; exec \"$@\"";
 
 /// The next message to `NOTIFY_SOCKET` that has the line `wanted`.
 fn wait_for_state(supervisor: &UnixDatagram, wanted: &str) {
