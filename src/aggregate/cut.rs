@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::lane::{Logged, TOGETHER};
+use super::lane::Logged;
 use super::standing::{Body, Fold, Standing};
 use super::{Aggregator, Birth, Handed, Lane};
 use crate::model::sketch::saturate;
@@ -263,7 +263,7 @@ impl Cutter {
         }
     }
 
-    fn fold(&mut self, handed: Handed, base: &mut dyn FnMut(&Series) -> Option<Base>) {
+    fn fold(&mut self, mut handed: Handed, base: &mut dyn FnMut(&Series) -> Option<Base>) {
         if handed.window != self.window {
             return self.ahead.push(handed);
         }
@@ -278,13 +278,10 @@ impl Cutter {
                 Body::Gauge { .. } | Body::Set(_) | Body::Dist { .. } => {}
             }
         }
-        for together in handed.log.chunks(TOGETHER) {
-            // As in the lane: the memory they need is on its way all at once.
-            let standings = together.iter().filter_map(|logged| self.standings.get(logged.slot as usize)?.as_ref());
-            std::hint::black_box(standings.fold(0, |touched, standing| touched ^ standing.touch()));
-            for &logged in together {
-                self.fold_logged(logged, &handed.weights, base);
-            }
+        // The samples of one series side by side: what they are added to is fetched once. Their order is in the stamps.
+        handed.log.sort_unstable_by_key(|logged| logged.slot);
+        for logged in handed.log {
+            self.fold_logged(logged, &handed.weights, base);
         }
         self.stamped.extend(handed.stamped);
         self.events.extend(handed.events);

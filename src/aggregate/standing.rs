@@ -43,19 +43,6 @@ pub(super) enum Body {
     },
 }
 
-impl Standing {
-    /// Reads what a sample of a sketch is added to, so that it is at hand when it is needed.
-    pub(super) fn touch(&self) -> u32 {
-        match &self.body {
-            Body::Dist { window: Some(dist), .. } => match &**dist {
-                Dist::Raw(raw) => raw.len() as u32,
-                Dist::Folded(folded) => folded.min.to_bits() as u32,
-            },
-            _ => self.last,
-        }
-    }
-}
-
 impl Body {
     pub(super) fn new(kind: Kind, base: &Base) -> Body {
         match kind {
