@@ -1,86 +1,58 @@
 //! Instructions per line of the parse-and-record path, counted by valgrind: the figure does not vary with what
 //! else the machine does.
 //!
-//! `cargo bench --bench instructions`. The program runs itself under callgrind, once making lines and once
-//! sending them as well; the difference is the path's.
+//! `cargo bench --bench instructions`. The program runs itself under callgrind, once making its series known and once
+//! sending known lines as well; the difference is the path's. All lines are made beforehand.
 
-use std::process::{Command, ExitCode};
+use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
 
-use statsd_relay::aggregate::{Aggregator, Base, Cutter, CutterOptions, LimitsConfig, Published, Restored};
+use statsd_relay::aggregate::{Aggregator, LimitsConfig, Published};
 use statsd_relay::clock::Clock;
 use statsd_relay::ingest::Producer;
-use statsd_relay::model::Kind;
 use statsd_relay::parse::Options;
-use statsd_relay::shape::{ShapeConfig, Shaping};
 
-/// Lines of one measured run.
-const LINES: u64 = 64_000;
-const CONTEXTS: u64 = 1_000;
-/// Kinds of lines; then counters whose names get a namespace, new ones and such as an earlier process had.
-const SHAPES: [&str; 7] = ["counter", "gauge", "timer", "set", "plain", "named", "restored"];
+/// Lines of one pass, each of a series of its own.
+const SERIES: u64 = 320;
+/// Passes over known series in a measured run.
+const PASSES: u64 = 200;
+const SHAPES: [&str; 5] = ["counter", "gauge", "timer", "set", "plain"];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().collect();
-    match arguments.iter().position(|argument| argument == "--run") {
-        Some(at) => run(&arguments[at + 1], arguments[at + 2] == "send"),
-        None => compare(),
+    match arguments.as_slice() {
+        [_, run, shape, what] if run == "--run" => record(shape, if what == "send" { PASSES } else { 0 }),
+        _ => compare(),
     }
 }
 
-/// Meets each context once, makes [`LINES`] more lines, and sends them if `send` says so.
-fn run(shape: &str, send: bool) -> ExitCode {
-    let named = matches!(shape, "named" | "restored");
-    let config = ShapeConfig { namespace: if named { "ns".into() } else { String::new() }, ..ShapeConfig::default() };
-    let Ok(shaping) = Shaping::new(&config, |_| Ok(String::new())) else { return ExitCode::FAILURE };
-    let (aggregator, inbox) = Aggregator::new(LimitsConfig::default(), Arc::new(shaping));
-    let mut cutter = Cutter::new(aggregator.clone(), inbox, OPTIONS);
-    if shape == "restored" {
-        cutter.restore((0..CONTEXTS).map(restored));
-    }
+/// Meets each series once, then sends every line this many times more.
+fn record(shape: &str, passes: u64) -> ExitCode {
+    let (aggregator, inbox) = Aggregator::new(LimitsConfig::default(), Arc::default());
     let producer = Producer::new(aggregator, Arc::new(Published::new("bench")), Options::default(), Clock::system());
-    for datagram in datagrams(shape, CONTEXTS) {
-        producer.batch(producer.ticket()).datagram(&datagram);
-    }
-    for datagram in datagrams(shape, LINES) {
-        if send {
-            producer.batch(producer.ticket()).datagram(&datagram);
+    let datagrams = datagrams(shape);
+    for _ in 0..=passes {
+        for datagram in &datagrams {
+            producer.batch(producer.ticket()).datagram(datagram.as_bytes());
         }
     }
-    drop(cutter);
+    drop(inbox);
     ExitCode::SUCCESS
 }
 
-const OPTIONS: CutterOptions = CutterOptions {
-    interval: Duration::from_secs(10),
-    expire_windows: 0,
-    timers_in_seconds: true,
-    counter_suffix: false,
-    dd_sketches: false,
-};
-
-/// A counter's context as the store knows it.
-fn restored(context: u64) -> Restored {
-    let tags = ["env:production".into(), format!("host:web-{context:06}"), "region:eu-west-1".into(), "version:1.2.3".into()];
-    let name = format!("ns.service.requests.n{context:03}");
-    Restored { kind: Kind::Counter, name, tags: tags.into(), base: Base::default(), age: 0 }
-}
-
-fn datagrams(shape: &str, lines: u64) -> impl Iterator<Item = Vec<u8>> {
-    let line = move |at: u64| {
-        let context = at * 7 % CONTEXTS;
-        let value = at % 1_000;
+fn datagrams(shape: &str) -> Vec<String> {
+    let line = |at: u64| {
+        let (context, value) = (at * 7 % SERIES, at % 1_000);
         let tags = format!("|#env:production,host:web-{context:06},region:eu-west-1,version:1.2.3");
         match shape {
-            "counter" | "named" | "restored" => format!("service.requests.n{context:03}:{value}|c{tags}\n"),
-            "gauge" => format!("service.requests.n{context:03}:{value}|g{tags}\n"),
-            "timer" => format!("service.requests.n{context:03}:{value}|ms{tags}\n"),
-            "set" => format!("service.requests.n{context:03}:{value}|s{tags}\n"),
-            _ => format!("service.requests.n{context:03}:{value}|c\n"),
+            "counter" => format!("service.requests.n{context:04}:{value}|c{tags}\n"),
+            "gauge" => format!("service.requests.n{context:04}:{value}|g{tags}\n"),
+            "timer" => format!("service.requests.n{context:04}:{value}|ms{tags}\n"),
+            "set" => format!("service.requests.n{context:04}:{value}|s{tags}\n"),
+            _ => format!("service.requests.n{context:04}:{value}|c\n"),
         }
     };
-    (0..lines / 16).map(move |block| (0..16).map(|at| line(block * 16 + at)).collect::<String>().into_bytes())
+    (0..SERIES / 16).map(|block| (0..16).map(|at| line(block * 16 + at)).collect()).collect()
 }
 
 fn compare() -> ExitCode {
@@ -89,23 +61,41 @@ fn compare() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     println!("instructions per known line, 16 lines a datagram");
+    let mut sum = 0.0;
     for shape in SHAPES {
-        match (collected(&["--run", shape, "make"]), collected(&["--run", shape, "send"])) {
-            (Some(made), Some(sent)) => println!("{shape:>8} {:>5}", sent.saturating_sub(made) / LINES),
-            _ => {
-                eprintln!("callgrind gave no figure for {shape}");
+        match per_line(shape) {
+            Ok(figure) => {
+                println!("{shape:>8} {figure:>7.1}");
+                sum += figure;
+            }
+            Err(error) => {
+                eprintln!("no figure for {shape}: {error}");
                 return ExitCode::FAILURE;
             }
         }
     }
+    println!("{:>8} {:>7.1}", "mean", sum / SHAPES.len() as f64);
     ExitCode::SUCCESS
 }
 
-/// Instructions of this program with these arguments.
-fn collected(arguments: &[&str]) -> Option<u64> {
-    let program = std::env::current_exe().ok()?;
-    let output =
-        Command::new("valgrind").args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(program).args(arguments).output().ok()?;
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    told.lines().find_map(|line| line.split_once("Collected : ")?.1.trim().parse().ok())
+/// Both runs at the same time: what else a processor does changes no count.
+fn per_line(shape: &str) -> Result<f64, String> {
+    let (made, sent) = (start(shape, "make")?, start(shape, "send")?);
+    Ok((collected(sent)? - collected(made)?) / (SERIES * PASSES) as f64)
+}
+
+/// This program again, under callgrind.
+fn start(shape: &str, what: &str) -> Result<Child, String> {
+    let program = std::env::current_exe().map_err(|error| error.to_string())?;
+    let mut command = Command::new("valgrind");
+    command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(program).args(["--run", shape, what]);
+    command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().map_err(|error| format!("valgrind: {error}"))
+}
+
+/// The instructions that callgrind names at its end.
+fn collected(child: Child) -> Result<f64, String> {
+    let output = child.wait_with_output().map_err(|error| error.to_string())?;
+    let told = String::from_utf8_lossy(&output.stderr);
+    let count = told.lines().find_map(|line| line.split_once("Collected : ")?.1.trim().parse().ok());
+    count.filter(|_| output.status.success()).ok_or_else(|| format!("valgrind ended with {}:\n{told}", output.status))
 }

@@ -28,7 +28,7 @@ pub struct Run {
     pub took: Duration,
     /// Until after the flush that followed.
     pub cpu_seconds: f64,
-    /// Before the load, and right after it.
+    /// Before the load; and the greater of right after it and after the flush that followed.
     pub resident: (u64, u64),
     pub totals: Totals,
 }
@@ -104,6 +104,7 @@ pub fn run(peer: &Peer, settings: &Settings, load: &Load, rate: Option<f64>, unt
     let took = began.elapsed();
     let after = receiver.resident()?;
     std::thread::sleep(settings.interval + Duration::from_secs(1));
+    let after = after.max(receiver.resident()?);
     let cpu_seconds = receiver.cpu_seconds()? - cpu_before;
     let drops = receiver.queue()?.1 - drops_before;
     let delivered = sent.lines as f64 - drops as f64 * sent.lines as f64 / sent.datagrams as f64;
@@ -127,12 +128,12 @@ fn settled(receiver: &mut Receiver, settings: &Settings, again: bool, judge: imp
 /// The highest rate found that holds for `settings.hold` with nothing lost. None where no rate held.
 pub fn lossless(peer: &Peer, settings: &Settings, load: &Load) -> Result<Option<Run>> {
     let mut rate = peer.most.unwrap_or(f64::MAX).min(probe(peer, settings, load)?);
-    for _ in 0..3 {
+    for _ in 0..4 {
         let held = run(peer, settings, load, Some(rate), Until::Elapsed(settings.hold))?;
         if held.lossless() {
             return Ok(Some(held));
         }
-        rate *= 0.8;
+        rate *= 0.75;
     }
     Ok(None)
 }
@@ -160,7 +161,7 @@ fn probe(peer: &Peer, settings: &Settings, load: &Load) -> Result<f64> {
     Ok(if good == 0.0 { bad / 2.0 } else { good * 0.95 })
 }
 
-/// Every series twice; returns bytes of resident memory before and after.
+/// Every series twice.
 pub fn memory(peer: &Peer, settings: &Settings, sweep: &Load) -> Result<Run> {
     let run = run(peer, settings, sweep, Some(FILL), Until::Passes(2))?;
     ensure!(run.drops == 0, "it lost {} datagrams", run.drops);

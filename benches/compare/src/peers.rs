@@ -93,7 +93,7 @@ pub const PEERS: [Peer; 8] = [
         start: |place| relay(place, true),
     },
     Peer {
-        name: "**statsd-relay**, store off",
+        name: "**statsd-relay**, nothing on disk",
         obtained: "this repository",
         profiles: &[Profile::DogStatsd, Profile::Plain],
         keeps: &[Profile::DogStatsd, Profile::Plain],

@@ -157,7 +157,7 @@ fn rows() -> Result<Vec<Row>> {
     let text = fs::read_to_string("/proc/net/udp")?;
     let row = |line: &str| {
         let fields: Vec<&str> = line.split_whitespace().collect();
-        let after_colon = |field: &str| Some(u64::from_str_radix(field.split_once(':')?.1, 16).ok()?);
+        let after_colon = |field: &str| u64::from_str_radix(field.split_once(':')?.1, 16).ok();
         Some(Row {
             port: after_colon(fields.get(1)?)? as u16,
             queued: after_colon(fields.get(4)?)?,
