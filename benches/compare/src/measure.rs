@@ -28,8 +28,8 @@ pub struct Run {
     pub took: Duration,
     /// Until after the flush that followed.
     pub cpu_seconds: f64,
-    /// Before the load; and the greater of right after it and after the flush that followed.
-    pub resident: (u64, u64),
+    /// Bytes of resident memory: before the load, right after it, and after the flush that followed.
+    pub resident: [u64; 3],
     pub totals: Totals,
 }
 
@@ -97,19 +97,19 @@ impl Totals {
 pub fn run(peer: &Peer, settings: &Settings, load: &Load, rate: Option<f64>, until: Until) -> Result<Run> {
     let mut receiver = Receiver::start(peer, settings)?;
     let rate = rate.map_or(peer.most, Some);
-    let (before, cpu_before, (_, drops_before)) = (receiver.resident()?, receiver.cpu_seconds()?, receiver.queue()?);
+    let (idle, cpu_before, (_, drops_before)) = (receiver.resident()?, receiver.cpu_seconds()?, receiver.queue()?);
     let began = Instant::now();
     let sent = send(&receiver.to, load, rate, until, || ())?;
     receiver.drain()?;
     let took = began.elapsed();
-    let after = receiver.resident()?;
+    let loaded = receiver.resident()?;
     std::thread::sleep(settings.interval + Duration::from_secs(1));
-    let after = after.max(receiver.resident()?);
+    let flushed = receiver.resident()?;
     let cpu_seconds = receiver.cpu_seconds()? - cpu_before;
     let drops = receiver.queue()?.1 - drops_before;
     let delivered = sent.lines as f64 - drops as f64 * sent.lines as f64 / sent.datagrams as f64;
     let totals = settled(&mut receiver, settings, drops == 0, |counted| Totals::new(counted, sent, drops, delivered))?;
-    Ok(Run { sent, drops, delivered, took, cpu_seconds, resident: (before, after), totals })
+    Ok(Run { sent, drops, delivered, took, cpu_seconds, resident: [idle, loaded, flushed], totals })
 }
 
 /// A server may show its totals two flushes later: it is asked again where they can be exact.

@@ -139,12 +139,14 @@ impl<'a> Tables<'a> {
 
     /// Memory by series.
     pub fn memory(&self) -> Result<()> {
-        println!("\n### Memory: bytes a series, every series touched twice, without what the process took at its start\n");
+        println!("\n### Memory: bytes a series, every series touched twice, right after the load / after the next flush\n");
         self.by_contexts("RSS at the most series", |peer, sweep, contexts| {
             let run = measure::memory(peer, self.settings, sweep)?;
-            let (before, after) = run.resident;
+            let [idle, loaded, flushed] = run.resident;
+            let a_series = |bytes: u64| bytes.saturating_sub(idle) as f64 / contexts as f64;
             eprintln!("{}, {contexts} series: totals {}", peer.name, run.totals);
-            Ok((format!("{:.0}", after.saturating_sub(before) as f64 / contexts as f64), format!("{:.0} MiB", after as f64 / MIB)))
+            let peak = loaded.max(flushed) as f64 / MIB;
+            Ok((format!("{:.0} / {:.0}", a_series(loaded), a_series(flushed)), format!("{peak:.0} MiB")))
         })
     }
 
@@ -201,8 +203,9 @@ fn row(peer: &Peer, own: Profile, table: Profile, runs: Result<Vec<(f64, Run)>>)
         Err(error) => return format!("| {name} | {} | SKIPPED: {error:#} | | | | | |", peer.obtained),
     };
     let median_of = |figure: fn(&Run) -> f64| median(runs.iter().map(|(_, run)| figure(run)));
-    let totals: Vec<String> = runs.iter().map(|(_, run)| run.totals.to_string()).collect();
-    let same = totals.windows(2).all(|two| two[0] == two[1]);
+    let mut totals: Vec<String> = runs.iter().map(|(_, run)| run.totals.to_string()).collect();
+    totals.sort();
+    totals.dedup();
     format!(
         "| {name} | {} | {:.1} | {:.3} | {:.2} | {:.1} % | {} | {:.0} MiB |",
         peer.obtained,
@@ -210,8 +213,8 @@ fn row(peer: &Peer, own: Profile, table: Profile, runs: Result<Vec<(f64, Run)>>)
         median_of(Run::cost),
         median_of(Run::lines_per_second) / 1e6,
         median_of(|run| run.drops as f64 / run.sent.datagrams as f64 * 100.0),
-        if same { totals[0].clone() } else { totals.join(", ") },
-        median_of(|run| run.resident.1 as f64) / MIB,
+        totals.join(", "),
+        median_of(|run| run.resident[2] as f64) / MIB,
     )
 }
 
