@@ -99,7 +99,10 @@ pub fn run(peer: &Peer, settings: &Settings, load: &Load, rate: Option<f64>, unt
     let rate = rate.map_or(peer.most, Some);
     let (idle, cpu_before, (_, drops_before)) = (receiver.resident()?, receiver.cpu_seconds()?, receiver.queue()?);
     let began = Instant::now();
-    let sent = send(&receiver.to, load, rate, until, || ())?;
+    let sent = send(&receiver.to, load, rate, until, || match until {
+        Until::Passes(_) => receiver.keep_up(),
+        Until::Elapsed(_) => {}
+    })?;
     receiver.drain()?;
     let took = began.elapsed();
     let loaded = receiver.resident()?;
@@ -172,7 +175,7 @@ pub fn memory(peer: &Peer, settings: &Settings, sweep: &Load) -> Result<Run> {
 /// queue stayed non-empty, and the most bytes in it.
 pub fn stall(peer: &Peer, settings: &Settings, sweep: &Load) -> Result<(Duration, u64)> {
     let receiver = Receiver::start(peer, settings)?;
-    send(&receiver.to, sweep, Some(FILL), Until::Passes(1), || ())?;
+    send(&receiver.to, sweep, Some(FILL), Until::Passes(1), || receiver.keep_up())?;
     receiver.drain()?;
     let (mut longest, mut most, mut empty) = (Duration::ZERO, 0, Instant::now());
     let calm = settings.interval.mul_f64(2.2);

@@ -122,6 +122,14 @@ impl Receiver {
         Ok((row.queued, row.drops))
     }
 
+    /// Waits, for a bounded time, while a quarter of its buffer is full.
+    pub fn keep_up(&self) {
+        let began = Instant::now();
+        while began.elapsed() < DRAIN && self.queue().is_ok_and(|(queued, _)| queued as usize > self.buffer_bytes / 4) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     /// Waits until it has taken everything from its socket.
     pub fn drain(&self) -> Result<()> {
         let began = Instant::now();
