@@ -220,7 +220,9 @@ impl Shaping {
             return shaped.note(hit, &mapped.captures, note);
         }
         shaped.name = Cow::Owned(name);
-        for (label, value) in mapped.labels() {
+        let labels = mapped.labels();
+        shaped.tags.reserve(labels.len());
+        for (label, tag) in labels {
             let sent = shaped.tags.iter().any(|tag| is_label(tag, label));
             if sent && mapped.honors_labels() {
                 continue;
@@ -228,9 +230,7 @@ impl Shaping {
             if sent {
                 shaped.tags.retain(|tag| !is_label(tag, label));
             }
-            if !value.is_empty() {
-                shaped.tags.push(Cow::Owned(tag(label, &value)));
-            }
+            shaped.tags.extend(tag.map(Cow::Owned));
         }
         shaped.tags.sort_unstable();
         shaped.scale = mapped.scale();

@@ -11,7 +11,7 @@ pub(super) fn key_of(tag: &str) -> &str {
 
 /// A tag of a key and a value; without a value it is bare.
 pub(super) fn tag(key: &str, value: &str) -> String {
-    if value.is_empty() { key.to_string() } else { format!("{key}:{value}") }
+    if value.is_empty() { key.to_string() } else { [key, ":", value].concat() }
 }
 
 /// Takes away every tag of a key.
@@ -21,6 +21,11 @@ pub(super) fn drop_key(tags: &mut Vec<Cow<'_, str>>, key: &str) {
 
 /// Whether a tag becomes the Prometheus label `label`.
 pub(super) fn is_label(tag: &str, label: &str) -> bool {
+    let first = |text: &str| text.bytes().next();
+    // A letter is written as it is, so most are told apart by their first bytes.
+    if first(tag).is_some_and(|byte| byte.is_ascii_alphabetic()) && first(tag) != first(label) {
+        return false;
+    }
     let key = key_of(tag);
     let clean = key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') && !key.starts_with(|c: char| c.is_ascii_digit());
     if clean { key == label } else { label_name(key) == label }

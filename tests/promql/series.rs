@@ -187,7 +187,8 @@ fn scaled(histogram: &ExpHist, factor: f64) -> ExpHist {
         zero: histogram.zero * factor,
         positive: side(&histogram.positive),
         negative: side(&histogram.negative),
-        ..histogram.clone()
+        buckets: None,
+        ..*histogram
     }
 }
 

@@ -149,7 +149,7 @@ fn rule(node: Node, index: usize, defaults: &Defaults, findings: &mut Findings<'
         if label_name(&key) != key || key.starts_with("__") {
             findings.error(key_at, &path, "not a label name: letters, digits and _, not a digit first, not __ first");
         }
-        filled.push((key, template(&value, value_at, &path, kind, &captures, findings)));
+        filled.push((key + ":", template(&value, value_at, &path, kind, &captures, findings)));
     }
     let options = SeriesOptions { ttl, help, presentation };
     let options = (options != SeriesOptions::default()).then(|| Arc::new(options));

@@ -56,6 +56,7 @@ struct Rule {
     observed: Option<Observed>,
     drop: bool,
     name: Template,
+    /// Each with the colon that stands before a tag's value.
     labels: Vec<(String, Template)>,
     honor_labels: bool,
     scale: f64,
@@ -153,9 +154,12 @@ impl Mapped<'_, '_> {
         self.get().name.fill(&self.captures)
     }
 
-    /// The labels, in the order of the file; one with an empty value takes the sender's away.
-    pub(super) fn labels(&self) -> impl Iterator<Item = (&str, String)> {
-        self.get().labels.iter().map(|(key, value)| (key.as_str(), value.fill(&self.captures)))
+    /// The labels and their tags, in the order of the file; one without a tag takes the sender's away.
+    pub(super) fn labels(&self) -> impl ExactSizeIterator<Item = (&str, Option<String>)> {
+        self.get().labels.iter().map(|(key, value)| {
+            let tag = value.fill_behind(key, &self.captures);
+            (key.trim_end_matches(':'), (tag.len() > key.len()).then_some(tag))
+        })
     }
 
     /// Whether the sender's tags win over the labels.

@@ -52,11 +52,17 @@ impl Template {
 
     /// The text with the captures put in.
     pub(super) fn fill(&self, captures: &[&str]) -> String {
+        self.fill_behind("", captures)
+    }
+
+    /// The same behind another text.
+    pub(super) fn fill_behind(&self, before: &str, captures: &[&str]) -> String {
         let part = |part: &Part| match part {
             Part::Text(text) => text.len(),
             Part::Capture(number) => captures.get(*number).map_or(0, |capture| capture.len()),
         };
-        let mut out = String::with_capacity(self.parts.iter().map(part).sum());
+        let mut out = String::with_capacity(before.len() + self.parts.iter().map(part).sum::<usize>());
+        out.push_str(before);
         for part in &self.parts {
             match part {
                 Part::Text(text) => out.push_str(text),
