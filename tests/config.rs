@@ -191,12 +191,12 @@ fn a_list_of_tiers_that_is_not_built_yet_says_what_to_write() {
     let table = [
         ("[{ step: raw, keep: 48h }]", missing.clone()),
         ("[]", "relay.yaml:1:17: store.tiers: expected at least { step: raw, keep: 48h }".to_string()),
-        ("[{ step: 1m, keep: 14d }]", format!("relay.yaml:1:26: store.tiers[0].step: the first tier is raw\n{missing}")),
+        ("[{ step: 1m, keep: 14d }]", format!("{missing}\nrelay.yaml:1:26: store.tiers[0].step: the first tier is raw")),
         (
             "[{ step: raw, keep: 48h }, { step: 1m, keep: 1d }, { step: 1h, keep: 400d }]",
             format!(
-                "relay.yaml:1:62: store.tiers[1].keep: a coarser tier is kept at least as long as the one before\n\
-                 relay.yaml:1:44: store.tiers[1]: not built yet; write {minute}, or leave store.tiers out"
+                "relay.yaml:1:44: store.tiers[1]: not built yet; write {minute}, or leave store.tiers out\n\
+                 relay.yaml:1:62: store.tiers[1].keep: a coarser tier is kept at least as long as the one before"
             ),
         ),
     ];
@@ -545,6 +545,45 @@ fn check_prints_a_line_a_finding_and_exits_78_or_0() {
         "relay.yaml:4:14: sinks[0].api_key: warning: a secret in plain sight: better {file: PATH}, {env: NAME} or {credential: NAME}\nok: relay.yaml\n"
     );
     assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn check_tells_everything_that_is_wrong_in_one_run() {
+    let bench = Bench::with(
+        "listen:\n  strict: maybe\n  dialekt: statsd\n  udp:\n    - { adress: '127.0.0.1:1' }\n    - { address: '127.0.0.1:2', strict: 7 }\n\
+         limits: { series: 0 }\nlogs: {}\nshape: { mapping: mapping.yml, unmapped: drop, namespace: 'a:' }\n\
+         rules: { files: [b.yml, a.yml] }\nchecks: [{ name: a }]\n",
+    );
+    let rule = |expr: &str| format!("groups:\n  - name: a\n    rules:\n      - {{ alert: A, expr: '{expr}', fro: 1m }}\n");
+    for (file, text) in
+        [("a.yml", rule("up ==")), ("b.yml", rule("up")), ("mapping.yml", "mappings:\n  - { match: a.*, nmae: b }\n".into())]
+    {
+        std::fs::write(bench.directory.path().join(file), text).unwrap();
+    }
+    let output = bench.binary(&["check", "relay.yaml", "--set", "http.ui=perhaps"]);
+    let told = String::from_utf8(output.stdout).unwrap();
+    let places: Vec<String> = told.lines().map(|line| line.split(": ").take(2).collect::<Vec<_>>().join(" ")).collect();
+    assert_eq!(
+        places,
+        [
+            "relay.yaml:2:11 listen.strict",
+            "relay.yaml:3:3 listen.dialekt",
+            "relay.yaml:5:9 listen.udp[0].adress",
+            "relay.yaml:6:41 listen.udp[1].strict",
+            "relay.yaml:7:19 limits.series",
+            "relay.yaml:8:1 logs",
+            "relay.yaml:9:59 shape.namespace",
+            "relay.yaml:11:10 checks[0]",
+            "flag --set http.ui",
+            "mapping.yml:2:5 mappings[0]",
+            "mapping.yml:2:19 mappings[0].nmae",
+            "a.yml:4:27 group \"a\"",
+            "a.yml:4:36 group \"a\"",
+            "b.yml:4:33 group \"a\"",
+        ],
+        "{told}"
+    );
+    assert_eq!(output.status.code(), Some(78));
 }
 
 #[test]

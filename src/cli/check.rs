@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::{Overrides, exit};
-use crate::config::{self, Finding, Loaded};
+use crate::config::{self, Config, ConfigError, Finding};
 use crate::shape::{ShapeError, Shaping};
 
 #[derive(Args)]
@@ -26,17 +26,9 @@ impl CheckArgs {
         }
         let sources = before.and(self.overrides).over(self.file.or(config));
         let mut out = std::io::stdout().lock();
-        let (file, errors, warnings) = match config::load(&sources) {
-            Ok(loaded) => {
-                let (mut errors, mut warnings) = rules(&loaded);
-                let (more_errors, more_warnings) = mapping(&loaded);
-                errors.extend(more_errors);
-                warnings.extend(more_warnings);
-                (loaded.file, errors, loaded.warnings.into_iter().map(warning).chain(warnings).collect())
-            }
-            Err(error) => {
-                (None, error.errors.iter().map(ToString::to_string).collect(), error.warnings.into_iter().map(warning).collect::<Vec<_>>())
-            }
+        let (file, (errors, warnings)) = match config::load(&sources) {
+            Ok(loaded) => (loaded.file, files(&loaded.config, Vec::new(), loaded.warnings)),
+            Err(ConfigError { errors, warnings, rest }) => (None, files(&rest.unwrap_or_default(), errors, warnings)),
         };
         for line in errors.iter().chain(&warnings) {
             writeln!(out, "{line}")?;
@@ -52,27 +44,47 @@ impl CheckArgs {
     }
 }
 
+/// What is wrong with relay.yaml and then with the files it names, one line each and each file from its beginning; and
+/// what is only worth a word.
+fn files(config: &Config, errors: Vec<Finding>, warnings: Vec<Finding>) -> (Vec<String>, Vec<String>) {
+    let mut errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    let mut warnings: Vec<String> = warnings.into_iter().map(warning).collect();
+    for (more_errors, more_warnings) in [mapping(config), rules(config)] {
+        errors.extend(more_errors);
+        warnings.extend(more_warnings);
+    }
+    (errors, warnings)
+}
+
 fn warning(finding: Finding) -> String {
     Finding { message: format!("warning: {}", finding.message), ..finding }.to_string()
 }
 
 /// Reads the mapping file: what is wrong, one line each, and what has no effect.
-fn mapping(loaded: &Loaded) -> (Vec<String>, Vec<String>) {
-    match Shaping::new(&loaded.config.shape, config::read_text) {
+fn mapping(config: &Config) -> (Vec<String>, Vec<String>) {
+    match Shaping::new(&config.shape, config::read_text) {
         Ok(shaping) => {
             let warning =
                 |warning: &ShapeError| ShapeError { message: format!("warning: {}", warning.message), ..warning.clone() }.to_string();
             (Vec::new(), shaping.warnings().iter().map(warning).collect())
         }
-        Err(errors) => (errors.iter().map(ToString::to_string).collect(), Vec::new()),
+        Err(mut errors) => {
+            // What stands in relay.yaml itself is told already, with its place.
+            errors.retain(|error| error.file.is_some());
+            errors.sort_by_key(|error| (error.line, error.column));
+            (errors.iter().map(ToString::to_string).collect(), Vec::new())
+        }
     }
 }
 
 /// Reads the rule files: what is wrong, one line each, and what is only worth a word.
-fn rules(loaded: &Loaded) -> (Vec<String>, Vec<String>) {
+fn rules(config: &Config) -> (Vec<String>, Vec<String>) {
     // Relative paths already start at the file's directory.
-    match config::load_rules(&loaded.config.rules, Path::new("")) {
+    match config::load_rules(&config.rules, Path::new("")) {
         Ok(rules) => (Vec::new(), rules.warnings),
-        Err(errors) => (errors.iter().map(ToString::to_string).collect(), Vec::new()),
+        Err(mut errors) => {
+            errors.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
+            (errors.iter().map(ToString::to_string).collect(), Vec::new())
+        }
     }
 }

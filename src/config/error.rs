@@ -3,8 +3,10 @@
 use std::fmt;
 use std::path::PathBuf;
 
-/// Where a value was written.
-#[derive(Clone, Debug, PartialEq, Eq)]
+use super::Config;
+
+/// Where a value was written. Ordered as one reads: files from their beginning, then what was laid over them.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
     /// Line and column count from 1, the column in characters.
     File { file: PathBuf, line: usize, column: usize },
@@ -47,16 +49,19 @@ impl fmt::Display for Finding {
 }
 
 /// A configuration that cannot be used. Displayed one finding a line: `file:line:column: path: message`.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 pub struct ConfigError {
+    /// By their places.
     pub errors: Vec<Finding>,
     /// What else would have been said about a configuration that loads.
     pub warnings: Vec<Finding>,
+    /// What could be read: a section that has an error of its own form is as by default. `None`: nothing.
+    pub rest: Option<Box<Config>>,
 }
 
 impl ConfigError {
     pub(super) fn one(place: Place, path: &str, message: String) -> ConfigError {
-        ConfigError { errors: vec![Finding { place, path: path.to_string(), message }], warnings: Vec::new() }
+        ConfigError { errors: vec![Finding { place, path: path.to_string(), message }], warnings: Vec::new(), rest: None }
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::{ConfigError, Finding, Place};
 use super::yaml::{self, Document, Fault, Outline, Step};
-use super::{Config, not_built, secrets, validate};
+use super::{Config, not_built, secrets, typing, validate};
 
 /// Read when it exists and no other file is named.
 pub const DEFAULT_FILE: &str = "/etc/statsd-relay/relay.yaml";
@@ -68,23 +68,25 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
         None => Some(PathBuf::from(DEFAULT_FILE)).filter(|file| file.exists()),
     };
     let text = file.as_deref().map(text_of).transpose()?.unwrap_or_default();
-    let (mut config, places) = typed(file.as_deref(), &text, &sources.settings)?;
+    let Typed { mut config, places, faults } = typed(file.as_deref(), &text, &sources.settings)?;
     places.rebase(&mut config);
     let mut errors = problems(&config);
     let mut warnings = validate::warnings(&config);
     secrets::read_all(&mut config, &mut errors, &mut warnings);
-    let place = |(path, message): (String, String)| Finding { place: places.of(&path), path, message };
-    let errors: Vec<Finding> = errors.into_iter().map(place).collect();
-    let warnings = warnings.into_iter().map(place).collect();
-    if errors.is_empty() { Ok(Loaded { config, file, warnings }) } else { Err(ConfigError { errors, warnings }) }
+    let errors = places.all(errors, faults);
+    let warnings = places.all(warnings, Vec::new());
+    if errors.is_empty() {
+        Ok(Loaded { config, file, warnings })
+    } else {
+        Err(ConfigError { errors, warnings, rest: Some(Box::new(config)) })
+    }
 }
 
 /// Reads and checks a text alone: no file, environment or secret is touched.
 pub fn parse(name: &Path, text: &str) -> Result<Config, ConfigError> {
-    let (config, places) = typed(Some(name), text, &[])?;
-    let place = |(path, message): (String, String)| Finding { place: places.of(&path), path, message };
-    let errors: Vec<Finding> = problems(&config).into_iter().map(place).collect();
-    if errors.is_empty() { Ok(config) } else { Err(ConfigError { errors, warnings: Vec::new() }) }
+    let Typed { config, places, faults } = typed(Some(name), text, &[])?;
+    let errors = places.all(problems(&config), faults);
+    if errors.is_empty() { Ok(config) } else { Err(ConfigError { errors, warnings: Vec::new(), rest: None }) }
 }
 
 /// Everything wrong with the values themselves, as (path, message).
@@ -115,22 +117,47 @@ fn text_of(file: &Path) -> Result<String, ConfigError> {
     String::from_utf8(bytes).map_err(|error| whole(format!("not UTF-8 at byte {}", error.utf8_error().valid_up_to())))
 }
 
+/// What could be typed of file and settings. A section that does not fit is as by default.
+struct Typed {
+    config: Config,
+    places: Places,
+    faults: Vec<Finding>,
+}
+
 /// The typed result of file and settings. The file is read by itself first, so that its errors keep their line.
-fn typed(file: Option<&Path>, text: &str, settings: &[Setting]) -> Result<(Config, Places), ConfigError> {
+fn typed(file: Option<&Path>, text: &str, settings: &[Setting]) -> Result<Typed, ConfigError> {
     let mut places = Places { file: file.map(Path::to_path_buf), outline: Outline::default(), settings: Vec::new() };
     let text = text.trim_start_matches('\u{feff}');
     let in_file = |places: &Places, faults: Vec<Fault>| {
         let finding = |fault: Fault| Finding { place: places.in_file(&fault), path: fault.path, message: fault.message };
-        ConfigError { errors: faults.into_iter().map(finding).collect(), warnings: Vec::new() }
+        faults.into_iter().map(finding).collect::<Vec<_>>()
     };
-    let (mut document, outline) = Document::read(text).map_err(|faults| in_file(&places, faults))?;
+    let unreadable = |mut errors: Vec<Finding>| {
+        errors.sort_by(|a, b| a.place.cmp(&b.place));
+        ConfigError { errors, warnings: Vec::new(), rest: None }
+    };
+    let (mut document, outline) = Document::read(text).map_err(|faults| unreadable(in_file(&places, faults)))?;
     places.outline = outline;
-    let mut config = yaml::config(text).map_err(|fault| in_file(&places, vec![fault]))?;
+    let (config, faults) = typing::typed(text, &mut document, &places.outline);
+    let mut faults = in_file(&places, faults);
+    let Some(mut config) = config else { return Err(unreadable(faults)) };
     for setting in settings {
-        config = lay_over(&mut document, setting)?;
+        let mut over = document.clone();
+        match lay_over(&mut over, setting) {
+            Ok(typed) => (config, document) = (typed, over),
+            Err(error) => faults.extend(error.errors),
+        }
         places.settings.push((yaml::steps(&setting.path), setting.source.clone()));
     }
-    Ok((config, places))
+    for fault in &faults {
+        if let Some(Step::Key(section)) = yaml::steps(&fault.path).first() {
+            document.take_away(&[Step::Key(section.clone())]);
+        }
+    }
+    if !faults.is_empty() {
+        config = document.config().unwrap_or_default();
+    }
+    Ok(Typed { config, places, faults })
 }
 
 /// Sets one value and types the result, so that an error is this setting's.
@@ -139,8 +166,11 @@ fn lay_over(document: &mut Document, setting: &Setting) -> Result<Config, Config
     let refused = |path: String, message| ConfigError::one(place(), &path, message);
     let inside = |fault: Fault| Finding { place: place(), path: join(&setting.path, &fault.path), message: fault.message };
     let text = setting.value.to_str().ok_or_else(|| refused(setting.path.clone(), "not UTF-8".to_string()))?;
-    let (value, _) =
-        Document::read(text).map_err(|faults| ConfigError { errors: faults.into_iter().map(inside).collect(), warnings: Vec::new() })?;
+    let (value, _) = Document::read(text).map_err(|faults| ConfigError {
+        errors: faults.into_iter().map(inside).collect(),
+        warnings: Vec::new(),
+        rest: None,
+    })?;
     document.set(&yaml::steps(&setting.path), value).map_err(|message| refused(setting.path.clone(), message))?;
     document.config().map_err(|fault| refused(fault.path, fault.message))
 }
@@ -160,6 +190,13 @@ struct Places {
 }
 
 impl Places {
+    /// Findings about values, with their places, among others that have theirs: all in the order of their places.
+    fn all(&self, findings: Vec<(String, String)>, mut others: Vec<Finding>) -> Vec<Finding> {
+        others.extend(findings.into_iter().map(|(path, message)| Finding { place: self.of(&path), path, message }));
+        others.sort_by(|a, b| a.place.cmp(&b.place));
+        others
+    }
+
     /// The place of a value, or of the nearest thing around it that was written.
     fn of(&self, path: &str) -> Place {
         let steps = yaml::steps(path);

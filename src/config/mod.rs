@@ -13,6 +13,7 @@ mod load;
 mod not_built;
 mod rules;
 mod secrets;
+mod typing;
 mod validate;
 mod yaml;
 

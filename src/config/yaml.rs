@@ -40,6 +40,8 @@ pub(super) struct Fault {
 #[derive(Debug, Default)]
 pub(super) struct Outline {
     mark: Mark,
+    /// Where its key stands, if it has one.
+    key: Option<Mark>,
     children: Children,
 }
 
@@ -52,16 +54,25 @@ enum Children {
 }
 
 impl Outline {
+    /// Where the key of the value at a path stands; without one the value.
+    pub(super) fn key_of(&self, path: &[Step]) -> Mark {
+        let node = path.iter().try_fold(self, |node, step| node.child(step));
+        node.map_or_else(|| self.find(path).0, |node| node.key.unwrap_or(node.mark))
+    }
+
+    fn child(&self, step: &Step) -> Option<&Outline> {
+        match (&self.children, step) {
+            (Children::Keys(keys), Step::Key(key)) => keys.get(key),
+            (Children::Items(items), Step::Item(index)) => items.get(*index),
+            _ => None,
+        }
+    }
+
     /// The mark of the value at a path, or of its nearest ancestor, and how many steps of the path were found.
     pub(super) fn find(&self, path: &[Step]) -> (Mark, usize) {
         let mut node = self;
         for (found, step) in path.iter().enumerate() {
-            let child = match (&node.children, step) {
-                (Children::Keys(keys), Step::Key(key)) => keys.get(key),
-                (Children::Items(items), Step::Item(index)) => items.get(*index),
-                _ => None,
-            };
-            match child {
+            match node.child(step) {
                 Some(child) => node = child,
                 None => return (node.mark, found),
             }
@@ -97,7 +108,7 @@ pub(super) fn path(steps: &[Step]) -> String {
 }
 
 /// A document that passed the guards, not yet typed.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Document {
     value: Value,
 }
@@ -134,6 +145,28 @@ impl Document {
         }
         *node = value.value;
         Ok(())
+    }
+
+    /// Takes a value away, with its key. False when there is none.
+    pub(super) fn take_away(&mut self, path: &[Step]) -> bool {
+        let Some((last, way)) = path.split_last() else { return false };
+        let mut node = &mut self.value;
+        for step in way {
+            let next = match step {
+                Step::Key(key) => node.get_mut(key.as_str()),
+                Step::Item(index) => node.get_mut(*index),
+            };
+            let Some(next) = next else { return false };
+            node = next;
+        }
+        match (node, last) {
+            (Value::Mapping(mapping), Step::Key(key)) => mapping.remove(key.as_str()).is_some(),
+            (Value::Sequence(items), Step::Item(index)) if *index < items.len() => {
+                items.remove(*index);
+                true
+            }
+            _ => false,
+        }
     }
 
     /// The typed configuration.
@@ -215,7 +248,7 @@ fn outline(text: &str) -> Result<Outline, Vec<Fault>> {
                 // An empty value has no place of its own.
                 let empty = text.is_empty() && style == ScalarStyle::Plain;
                 let own = if empty { open.last().and_then(|open| open.key.as_ref()).map_or(mark, |(_, key)| *key) } else { mark };
-                Outline { mark: own, children: Children::None }
+                Outline { mark: own, key: None, children: Children::None }
             }
             Event::SequenceStart(..) | Event::MappingStart(..) => {
                 let name = match open.last() {
@@ -228,7 +261,7 @@ fn outline(text: &str) -> Result<Outline, Vec<Fault>> {
                 };
                 let children =
                     if matches!(event, Event::MappingStart(..)) { Children::Keys(BTreeMap::new()) } else { Children::Items(Vec::new()) };
-                open.push(Open { outline: Outline { mark, children }, key: None, name });
+                open.push(Open { outline: Outline { mark, key: None, children }, key: None, name });
                 continue;
             }
             Event::SequenceEnd | Event::MappingEnd => match open.pop() {
@@ -239,8 +272,8 @@ fn outline(text: &str) -> Result<Outline, Vec<Fault>> {
         };
         match open.last_mut() {
             Some(Open { outline: Outline { children: Children::Keys(keys), .. }, key, .. }) => {
-                if let Some((key, _)) = key.take() {
-                    keys.entry(key).or_insert(done);
+                if let Some((key, at)) = key.take() {
+                    keys.entry(key).or_insert(Outline { key: Some(at), ..done });
                 }
             }
             Some(Open { outline: Outline { children: Children::Items(items), .. }, .. }) => items.push(done),
