@@ -80,6 +80,8 @@ pub struct Cutter {
     window: u32,
     /// Some series leaves when it is idle.
     any_expire: bool,
+    /// Series that left at the last cut.
+    departed: usize,
     standings: Vec<Option<Standing>>,
     families: Vec<Rows>,
     by_name: HashMap<(Kind, Box<str>), u32>,
@@ -141,6 +143,7 @@ impl Cutter {
             inbox,
             any_expire: options.expire_windows > 0,
             options,
+            departed: 0,
             standings: Vec::new(),
             families: Vec::new(),
             by_name: HashMap::new(),
@@ -248,6 +251,7 @@ impl Cutter {
             let handed = loop {
                 // A lane that waits for room in the inbox holds its lock: keep the inbox moving.
                 if let Some(mut lane) = lane.try_lock_for(Duration::from_micros(50)) {
+                    lane.part_with(self.departed);
                     break lane.turn(next);
                 }
                 while let Ok(handed) = self.inbox.try_recv() {
@@ -475,9 +479,19 @@ impl Cutter {
         }
         if !gone.is_empty() {
             self.aggregator.registry.forget_spellings_of_the_gone();
+            self.aggregator.registry.give_back();
+            self.give_back();
             self.report.expired = gone.len() as u64;
         }
+        self.departed = gone.len();
         gone
+    }
+
+    /// Lets go of room that stood for series which have left.
+    fn give_back(&mut self) {
+        let used = self.standings.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
+        self.standings.truncate(used);
+        self.standings.shrink_to(used * 2);
     }
 
     fn remove(&mut self, series: &Series) {

@@ -47,6 +47,8 @@ pub struct Lane {
     further_bytes: usize,
     /// Spellings held in this window whose samples overflow.
     overflowing: usize,
+    /// Series that left since the tables were begun: some of them may be in there.
+    departed: usize,
     /// What the table's entries multiply values by; the first is 1.
     scales: Vec<f64>,
     log: Vec<Logged>,
@@ -158,6 +160,7 @@ impl Lane {
             further: HashTable::new(),
             further_bytes: 0,
             overflowing: 0,
+            departed: 0,
             scales: vec![1.0],
             log: Vec::new(),
             weights: vec![1.0],
@@ -202,7 +205,16 @@ impl Lane {
         let handed = self.take();
         (self.stamped_bytes, self.events_bytes, self.overflowing) = (0, 0, 0);
         self.window = window;
+        if self.departed > 0 && self.departed * 4 >= self.table.len() + self.further.len() {
+            self.forget();
+        }
         handed
+    }
+
+    /// Notes that so many series have left. When that may be a quarter of those held here, all are forgotten with the
+    /// next turn: a table would keep them in memory for as long as it lasts.
+    pub fn part_with(&mut self, series: usize) {
+        self.departed += series;
     }
 
     /// Sends what was gained so far to the cutter; waits while its inbox is full.
@@ -484,9 +496,14 @@ impl Lane {
     fn start_over(&mut self) {
         let handed = self.take();
         self.hand_over(handed);
+        self.forget();
+    }
+
+    /// Forgets every series; what they gained was taken.
+    fn forget(&mut self) {
         self.table = HashTable::new();
         self.further = HashTable::new();
-        self.further_bytes = 0;
+        (self.further_bytes, self.departed) = (0, 0);
         self.scales.truncate(1);
     }
 

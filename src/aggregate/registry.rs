@@ -424,6 +424,15 @@ impl Registry {
         self.promised.fetch_sub(self.spelled.forget_further_of_the_gone(), Ordering::Relaxed);
     }
 
+    /// Lets go of room that stood for series which have left.
+    pub fn give_back(&self) {
+        // Growing again moves every entry, so it is done for much only.
+        if self.canon.capacity() / 8 > self.canon.len() {
+            self.canon.shrink_to_fit();
+            self.spelled.shrink_to_fit();
+        }
+    }
+
     /// Live series of each kind, in the order of [`Kind::ALL`].
     pub fn live_by_kind(&self) -> [usize; Kind::ALL.len()] {
         self.nursery.lock().live

@@ -21,10 +21,12 @@ pub(super) struct Recents {
     begun: bool,
 }
 
-type Identity = (Kind, Box<str>, Box<[Box<str>]>);
+/// Kind, name and tags in one piece.
+type Identity = Box<str>;
 
 fn identity<'a>(kind: Kind, name: &str, tags: impl Iterator<Item = &'a str>) -> Identity {
-    (kind, name.into(), tags.map(Box::from).collect())
+    // No line holds a line feed.
+    tags.fold(format!("{}\n{name}", kind.as_str()), |all, tag| all + "\n" + tag).into()
 }
 
 fn identity_of(series: &Series) -> Identity {
@@ -106,6 +108,8 @@ impl Recents {
         };
         self.live.retain(|_, (_, recent)| keep(recent));
         self.parked.retain(|_, recent| keep(recent));
+        self.live.shrink_to(self.live.len() * 2);
+        self.parked.shrink_to(self.parked.len() * 2);
     }
 }
 
