@@ -57,6 +57,11 @@ impl Spellings {
         bytes
     }
 
+    /// Lets go of room that nothing is in.
+    pub(super) fn shrink_to_fit(&self) {
+        self.known.shrink_to_fit();
+    }
+
     /// Spellings that are not the first of their series.
     pub(super) fn further(&self) -> usize {
         self.further.load(Ordering::Relaxed)
