@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::relay::{Home, wait_for};
+use crate::relay::{Home, Relay, wait_for};
 use crate::sender::send_paced;
 
 const KNOWN: u64 = 1_000;
@@ -124,6 +124,33 @@ fn series_that_expire_make_room_and_go_on_when_they_return() {
     assert!(page.sum("statsd_relay_series_expired_total", &[]) >= 1.0);
     relay.send("come.back:2|c");
     relay.wait_for_sum("come_back", &[], 7.0, 10);
+    relay.stop();
+}
+
+#[test]
+fn series_that_expire_give_their_memory_back() {
+    let home = Home::new("");
+    home.configure_expiring("8s");
+    let mut command = home.command();
+    command.arg("--set").arg("store.enabled=false");
+    let relay = Relay::start(command, &home.path("log"));
+    relay.wait_for_sum("statsd_relay_windows_total", &[], 2.0, 20);
+    let bare = relay.resident_memory();
+    let sent = send_paced(
+        relay.udp,
+        50_000,
+        |number| format!("leaves:{}|{}|#request:{number:060}", number % 97, ["c", "g", "ms"][number as usize % 3]),
+        |_| true,
+    );
+    relay.wait_for_sum("statsd_relay_series", &[], sent.lines as f64, 60);
+    let full = relay.resident_memory();
+    let taken = full - bare;
+    let last = wait_for("memory that was given back", 90, || {
+        let left = relay.page().sum("statsd_relay_series", &[]);
+        let resident = relay.resident_memory();
+        (left == 0.0 && resident < full - taken / 4).then_some(resident)
+    });
+    eprintln!("{} MiB bare, {} MiB full, {} MiB after all left", bare >> 20, full >> 20, last >> 20);
     relay.stop();
 }
 

@@ -205,9 +205,18 @@ impl Relay {
 
     /// The most memory the process ever took, in bytes.
     pub(crate) fn peak_memory(&self) -> u64 {
+        self.memory("VmHWM:")
+    }
+
+    /// Bytes of memory the process has now.
+    pub(crate) fn resident_memory(&self) -> u64 {
+        self.memory("VmRSS:")
+    }
+
+    fn memory(&self, which: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
-        peak.unwrap_or_else(|| panic!("{status}")) << 10
+        let found = status.lines().find_map(|line| line.strip_prefix(which)?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+        found.unwrap_or_else(|| panic!("{status}")) << 10
     }
 
     /// The page, when there is one: before the first window the relay says 503.

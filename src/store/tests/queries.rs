@@ -166,6 +166,32 @@ fn all_of_too_many_series_is_refused_and_their_labels_are_not() {
 }
 
 #[test]
+fn without_a_file_what_rules_read_is_kept_and_the_last_window_is_shown_of_the_rest() {
+    let reads = vec![matchers(&[("__name__", "read")]), matchers(&[("__name__", "~wait_(sum|other)")])];
+    let (store, mut writer) = Store::in_memory(Duration::from_millis(STEP as u64), &[], reads, START).unwrap();
+    let one_of = |slot, kind, name| family(vec![series(slot, kind, name, &["of:x"])]);
+    let (read, other) = (one_of(0, Kind::Counter, "read"), one_of(1, Kind::Counter, "other"));
+    let (wait, rest) = (one_of(2, Kind::Timer, "wait"), one_of(3, Kind::Timer, "rest"));
+    for n in 1..=3 {
+        let (at, total) = (START + n * STEP, n as f64);
+        let timed = || timer(sketches(&[2.0]), total, 2.0 * total);
+        let counters = [(read.clone(), counter(1.0, total)), (other.clone(), counter(1.0, total))];
+        let window = Arc::new(window(at, counters.into_iter().chain([(wait.clone(), timed()), (rest.clone(), timed())]).collect()));
+        store.append(&window);
+        store.show(&window);
+        writer.commit(at).unwrap();
+    }
+    let line = |name: &str| one(&store, name, START, START + 3 * STEP);
+    assert_eq!(line("read"), [(START + STEP, 1.0), (START + 2 * STEP, 2.0), (START + 3 * STEP, 3.0)]);
+    assert_eq!(line("wait_sum").len(), 3);
+    assert_eq!((line("other"), line("rest_sum")), (vec![(START + 3 * STEP, 3.0)], vec![(START + 3 * STEP, 6.0)]));
+    let before = TimeRange { start: START, end: START + 2 * STEP };
+    assert!(store.select(&matchers(&[("__name__", "other")]), before).unwrap().series.is_empty());
+    let all = TimeRange { start: START, end: START + 3 * STEP };
+    assert_eq!(store.label_sets(&matchers(&[("of", "x")]), all).unwrap().len(), 7);
+}
+
+#[test]
 fn a_selection_sees_that_an_hour_ended_meanwhile() {
     let (store, _writer) = Store::in_memory(Duration::from_millis(STEP as u64), &[], vec![Vec::new()], START).unwrap();
     let heat = family(vec![series(0, Kind::Gauge, "heat", &[])]);
