@@ -112,7 +112,7 @@ impl Bench {
     fn cut(&mut self) {
         self.end += 10_000;
         let left = self.model.left.clone();
-        let mut base = |series: &Series| left.get(&identity(series)).copied();
+        let mut base = |series: &Series| left.get(&identity(series)).cloned();
         let (window, report) = self.cutter.cut(self.end, Duration::from_secs(10), Vec::new(), &mut base);
         let expected = self.model.cut();
         assert_eq!(rows(&window), expected.rows);

@@ -169,6 +169,7 @@ impl Cutter {
 
     /// Puts back the series that were live when an earlier process stopped.
     pub fn restore(&mut self, restored: impl IntoIterator<Item = Restored>) {
+        let mut counted: Vec<(u32, Arc<Buckets>)> = Vec::new();
         for Restored { kind, name, tags, sent_name, base, age } in restored {
             let sent_name = sent_name.as_deref().unwrap_or(&name);
             let Some(series) = self.aggregator.registry.restore(kind, &name, &tags, sent_name) else { continue };
@@ -178,8 +179,19 @@ impl Cutter {
             // Its gate has met this window, so that it stays at least until its age is up.
             series.meet(self.window);
             let last = self.window.saturating_sub(u32::from(age));
-            let options = self.aggregator.registry.options_of(kind, &name, sent_name);
+            // What gathers the overflow of a name was born of no line, and so of no rule.
+            let of_a_line = tags != ["overflow:true"];
+            let options = of_a_line.then(|| self.aggregator.registry.options_of(kind, &name, sent_name)).flatten();
+            counted.extend(base.buckets.clone().map(|buckets| (series.slot(), buckets)));
             self.stand(series, &base, last, options.as_deref());
+        }
+        // Only a later series may have brought the rule that says how the family is shown.
+        for (slot, buckets) in counted {
+            let Some(standing) = self.standings.get(slot as usize).and_then(Option::as_ref) else { continue };
+            let rows = &mut self.families[standing.family as usize];
+            if let Some(bounds) = rows.bounds() {
+                rows.buckets[standing.row as usize] = within(bounds, Some(&buckets));
+            }
         }
         self.notice_births();
     }
@@ -363,12 +375,13 @@ impl Cutter {
     /// The standing of a slot that has received something.
     fn standing(&mut self, slot: u32, base: &mut dyn FnMut(&Series) -> Option<Base>) -> Option<&mut Standing> {
         if self.standings.get(slot as usize).is_none_or(Option::is_none) {
-            if self.born.get(&slot).is_some_and(|born| born.series.is_gone()) {
-                // Another handle may have taken its place.
+            let mut birth = self.born.remove(&slot);
+            // Only the cutter lets go of a series, and of none without a standing: another handle has its place.
+            if let Some(Birth { options, .. }) = birth.take_if(|born| born.series.is_gone()) {
                 self.notice_births();
+                birth = self.born.remove(&slot).map(|born| Birth { options: born.options.or(options), ..born });
             }
-            // Only the cutter lets go of a series: one that is gone has had its standing.
-            let Birth { series, options } = self.born.remove(&slot).filter(|born| !born.series.is_gone())?;
+            let Birth { series, options } = birth?;
             // A gauge that left begins at 0 again, whether or not the store knows by now that it has.
             let from = Base { gauge: 0.0, ..base(&series).unwrap_or_default() };
             self.births.push(series.clone());

@@ -382,7 +382,7 @@ impl Registry {
         }
         let spelled = Series::new(series.slot(), *spelling, &shaped.name, &shaped.tags)?;
         // Lanes that hold the old handle ask again, and the cutter, which may be about to, does not let it go.
-        if !series.close() {
+        if !series.close_for(&spelled) {
             return None;
         }
         let more = cost_of_series(&spelled) - cost_of_series(series);

@@ -343,6 +343,26 @@ fn a_restored_series_is_what_its_rule_says_before_it_is_heard_again() {
 }
 
 #[test]
+fn buckets_go_on_after_a_restart_whichever_series_says_how_the_family_is_shown() {
+    let mut bench = shaped_by("{ mapping: m }", TIMINGS, 0);
+    let bounds: Arc<[f64]> = [0.1, 0.25, 1.0].as_slice().into();
+    let restored = |tag: &str, sent: &str, weight: f64| Restored {
+        kind: Kind::Timer,
+        name: "took".into(),
+        tags: vec![tag.into()],
+        sent_name: Some(sent.into()),
+        base: Base { count: weight, buckets: Some(Arc::new(Buckets::with_weights(&bounds, vec![weight, 0.0, 0.0]))), ..Base::default() },
+        age: 0,
+    };
+    // The sender of the first names the family itself; an overflow is of no rule, not even of the defaults.
+    bench.cutter.restore([restored("sent:took", "took", 7.0), restored("overflow:true", "took", 2.0), restored("sent:q", "quick.x", 5.0)]);
+    let standing = bench.cutter.standing_window(5_000, Vec::new());
+    let (_, Column::Timer { buckets, .. }) = standing.families().next().unwrap() else { panic!() };
+    let first: Vec<f64> = buckets.iter().map(|buckets| buckets.weights()[0]).collect();
+    assert_eq!(first, [7.0, 2.0, 5.0]);
+}
+
+#[test]
 fn every_dropped_line_is_counted_by_its_reason() {
     let mapping = "mappings:\n- { match: gone.*, name: x, action: drop }\n- { match: kept.*, name: kept }\n";
     let mut bench = shaped_by("{ mapping: m, unmapped: drop, filters: [{ drop: { tags: [noise] } }] }", mapping, 0);

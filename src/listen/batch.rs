@@ -14,8 +14,8 @@ const BUFFER: usize = 65_536;
 /// From one buffer to the next. Were it a power of two, the first bytes of all, which every datagram fills, would
 /// contend for the same few lines of the cache.
 const STRIDE: usize = BUFFER + 1_472;
-/// For the segment size, and for the timestamp and the packet information that a supervisor may have asked for.
-const CONTROL: usize = 128;
+/// For the segment size, and for whatever else a supervisor may have asked for: times, packet information, labels.
+const CONTROL: usize = 512;
 
 /// An address as the kernel tells it.
 pub(super) trait Sender: SockaddrLike + Copy {

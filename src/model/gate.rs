@@ -67,9 +67,9 @@ impl<W: Word> Gate<W> {
         self.0.compare_exchange(seen, GONE, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
-    /// Closes the gate whoever met the series. True when this call closed it.
-    pub(super) fn close(&self) -> bool {
-        self.0.swap(GONE, Ordering::AcqRel) != GONE
+    /// Closes the gate whoever met the series. The last window a lane met it in, when this call closed it.
+    pub(super) fn close(&self) -> Option<u32> {
+        Some(self.0.swap(GONE, Ordering::AcqRel)).filter(|&met| met != GONE)
     }
 
     /// Whether it is closed.

@@ -181,9 +181,10 @@ impl Series {
         self.head().gate.leave(seen)
     }
 
-    /// Closes the gate whoever met the series: another handle takes its place. True when this call closed it.
-    pub fn close(&self) -> bool {
-        self.head().gate.close()
+    /// Closes the gate whoever met the series: `other` takes its place, and was met when this one was. True when this
+    /// call closed it.
+    pub fn close_for(&self, other: &Series) -> bool {
+        self.head().gate.close().is_some_and(|met| other.meet(met))
     }
 
     /// Whether the gate is closed.

@@ -6,7 +6,7 @@ use parking_lot::RwLock;
 
 use super::pick::Picker;
 use crate::model::labels;
-use crate::model::{Column, Kind, Labels, Matcher, Sample, SampleValue, SelectError, SeriesSlice, TimeRange, Window};
+use crate::model::{Column, Kind, Labels, Matcher, Sample, SampleValue, SelectError, TimeRange, Window};
 
 /// What is kept, and the last window.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ impl Glance {
 
     /// Whether some rule may read the family of this name.
     pub(super) fn keeps(&self, kind: Kind, prom_name: &str) -> bool {
-        let forms: &[&str] = if kind.is_sketch() { &["", "_count", "_sum"] } else { &[""] };
+        let forms: &[&str] = if kind.is_sketch() { &["", "_count", "_sum", "_bucket"] } else { &[""] };
         let names: Vec<String> = forms.iter().map(|form| format!("{prom_name}{form}")).collect();
         self.reads.iter().any(|read| names.iter().any(|name| read.iter().all(|matcher| matcher.matches(name))))
     }
@@ -35,7 +35,7 @@ impl Glance {
 
     /// What the last window has of series that are not kept: values of counters, gauges and sets, count and sum of
     /// the others. At most `most` series.
-    pub(super) fn select(&self, picker: &Picker<'_>, range: TimeRange, most: usize) -> Result<Vec<SeriesSlice>, SelectError> {
+    pub(super) fn select(&self, picker: &Picker<'_>, range: TimeRange, most: usize) -> Result<Vec<(Labels, Sample)>, SelectError> {
         let mut found = Vec::new();
         let Some(window) = self.window.read().clone().filter(|window| range.start < window.end && window.end <= range.end) else {
             return Ok(found);
@@ -49,7 +49,7 @@ impl Glance {
                 for (series, &value) in family.series.iter().zip(values) {
                     let labels = labels::derive(&name, series.tags());
                     if picker.fits(&labels) {
-                        found.push(slice(labels, window.end, value));
+                        found.push((labels, Sample { at: window.end, value: SampleValue::Float(value) }));
                     }
                     if found.len() > most {
                         return Err(SelectError::TooManySeries(most));
@@ -68,8 +68,4 @@ fn shown(column: &Column) -> Vec<(&'static str, &[f64])> {
         Column::Gauge { value, .. } | Column::Set { count: value, .. } => vec![("", value)],
         Column::Timer { count, sum, .. } => vec![("_count", count), ("_sum", sum)],
     }
-}
-
-fn slice(labels: Labels, at: i64, value: f64) -> SeriesSlice {
-    SeriesSlice { labels, samples: vec![Sample { at, value: SampleValue::Float(value) }], start_time: None }
 }

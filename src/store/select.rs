@@ -37,7 +37,8 @@ const LOOK_BACK_MS: i64 = 12 * 60_000;
 impl Select for Store {
     fn select(&self, matchers: &[Matcher], range: TimeRange) -> Result<Selected, SelectError> {
         let mut selected = self.select_within(BUDGET, matchers, range)?;
-        selected.series.extend(self.glance(matchers, range)?);
+        let shown = self.glance(matchers, range, BUDGET.series)?;
+        selected.series.extend(shown.into_iter().map(|(labels, sample)| SeriesSlice { labels, samples: vec![sample], start_time: None }));
         merge_twins(&mut selected.series);
         Ok(selected)
     }
@@ -52,7 +53,7 @@ impl Select for Store {
                 View::Summary(parts) | View::Buckets(parts) => sets.extend(parts.into_iter().map(|(_, labels)| labels)),
             }
         }
-        sets.extend(self.glance(matchers, range)?.into_iter().map(|slice| slice.labels));
+        sets.extend(self.glance(matchers, range, usize::MAX)?.into_iter().map(|(labels, _)| labels));
         sets.sort_unstable();
         sets.dedup();
         Ok(sets)
@@ -97,9 +98,9 @@ impl Moment {
 
 impl Store {
     /// What is shown beside what is kept.
-    fn glance(&self, matchers: &[Matcher], range: TimeRange) -> Result<Vec<SeriesSlice>, SelectError> {
+    fn glance(&self, matchers: &[Matcher], range: TimeRange, most: usize) -> Result<Vec<(Labels, Sample)>, SelectError> {
         let Some(glance) = self.0.head.read().glance.clone() else { return Ok(Vec::new()) };
-        glance.select(&Picker::new(matchers, &self.0.percentiles), range, BUDGET.series)
+        glance.select(&Picker::new(matchers, &self.0.percentiles), range, most)
     }
 
     pub(super) fn select_within(&self, budget: Budget, matchers: &[Matcher], range: TimeRange) -> Result<Selected, SelectError> {

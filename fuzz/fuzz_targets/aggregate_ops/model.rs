@@ -161,7 +161,7 @@ impl Model {
         self.samples[identity.0 as usize] += members;
         let standing = self.live.entry(identity.clone()).or_insert_with(|| {
             self.next.births.push(identity.clone());
-            Standing { base: self.left.get(&identity).copied().unwrap_or_default(), ..Standing::default() }
+            Standing { base: self.left.get(&identity).cloned().unwrap_or_default(), ..Standing::default() }
         });
         standing.touched = true;
         match identity.0 {

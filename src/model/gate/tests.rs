@@ -53,12 +53,14 @@ impl Registry {
             return found;
         }
         let mut born = self.nursery.lock().unwrap();
-        let slot = match self.find(identity) {
+        let replaced = match self.find(identity) {
             Some(found) if !found.nameless => return found,
-            Some(found) if found.gate.close() => found.slot,
-            _ => self.free.lock().unwrap().pop().unwrap(),
+            Some(found) => found.gate.close().map(|met| (found.slot, met)),
+            None => None,
         };
+        let (slot, met) = replaced.unwrap_or_else(|| (self.free.lock().unwrap().pop().unwrap(), 0));
         let series = series(identity, slot, false);
+        series.gate.meet(met);
         born.push(series.clone());
         *self.canon[identity].lock().unwrap() = Some(series.clone());
         series
@@ -131,6 +133,7 @@ fn every_sample_finds_its_series(nameless: bool) {
                 move || vec![record(&registry, None, B), record(&registry, None, A)]
             }),
         ];
+        cutter.notice_births(&registry);
         cutter.expire(&registry);
         let samples: Vec<(usize, usize)> = lanes.into_iter().flat_map(|lane| lane.join().unwrap()).collect();
         cutter.notice_births(&registry);

@@ -167,7 +167,7 @@ fn all_of_too_many_series_is_refused_and_their_labels_are_not() {
 
 #[test]
 fn without_a_file_what_rules_read_is_kept_and_the_last_window_is_shown_of_the_rest() {
-    let reads = vec![matchers(&[("__name__", "read")]), matchers(&[("__name__", "~wait_(sum|other)")])];
+    let reads = vec![matchers(&[("__name__", "read")]), matchers(&[("__name__", "~wait_(bucket|other)")])];
     let (store, mut writer) = Store::in_memory(Duration::from_millis(STEP as u64), &[], reads, START).unwrap();
     let one_of = |slot, kind, name| family(vec![series(slot, kind, name, &["of:x"])]);
     let (read, other) = (one_of(0, Kind::Counter, "read"), one_of(1, Kind::Counter, "other"));
