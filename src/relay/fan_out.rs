@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
@@ -31,6 +32,7 @@ pub(super) struct FanOut {
     pub(super) notify: NotifyHandle,
     pub(super) health: Arc<Health>,
     pub(super) clock: Clock,
+    pub(super) stopping: Arc<AtomicBool>,
     /// What fired at the last window.
     pub(super) firing: BTreeSet<Labels>,
 }
@@ -50,7 +52,10 @@ impl FanOut {
             self.tell_receivers();
             self.store.save_alerts(saved(&self.engine));
             self.commits.ask();
-            self.commits.wait(COMMIT_PATIENCE.saturating_sub(self.clock.instant() - cut));
+            // At the end several windows may wait here, and all have to be in the store when it closes.
+            if !self.stopping.load(Ordering::Acquire) {
+                self.commits.wait(COMMIT_PATIENCE.saturating_sub(self.clock.instant() - cut));
+            }
             for sink in &self.sinks {
                 sink.offer(window.clone());
                 self.tell_sink(sink);

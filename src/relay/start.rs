@@ -201,6 +201,7 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
         notify: notify.clone(),
         health: health.clone(),
         clock: clock.clone(),
+        stopping: stop_cutting.clone(),
         firing: BTreeSet::new(),
     };
     let fan_out = spawn("fan-out", move || fan_out.run())?;
