@@ -32,6 +32,8 @@ pub(super) struct Cutting {
     pub(super) out: SyncSender<Arc<Window>>,
     /// A window that found no room behind `out`. None is cut meanwhile: the next one is longer instead.
     pub(super) held: Option<Arc<Window>>,
+    /// The end of the last one that was held: each is told once.
+    pub(super) held_at: Option<i64>,
     /// Set once the listeners have stopped: one last cut.
     pub(super) stop: Arc<AtomicBool>,
     /// Cuts so far, for the watchdog.
@@ -88,6 +90,9 @@ impl Cutting {
         if stopping {
             let _ = self.out.send(window);
         } else if let Err(TrySendError::Full(window)) = self.out.try_send(window) {
+            if self.held_at.replace(window.end) != Some(window.end) {
+                tracing::warn!(end = window.end, "earlier windows are still being worked on; the next one ends when there is room, and is longer");
+            }
             self.held = Some(window);
         }
     }

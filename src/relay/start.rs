@@ -176,6 +176,7 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
         base: base_of(&store),
         out: windows,
         held: None,
+        held_at: None,
         stop: stop_cutting.clone(),
         cuts: cuts.clone(),
     };
