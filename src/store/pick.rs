@@ -63,7 +63,7 @@ impl Store {
 
 impl View {
     /// How many series it is.
-    fn sets(&self) -> usize {
+    pub(super) fn sets(&self) -> usize {
         match self {
             View::Summary(parts) | View::Buckets(parts) => parts.len(),
             _ => 1,

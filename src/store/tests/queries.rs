@@ -128,30 +128,58 @@ fn a_timer_is_a_histogram_a_count_a_sum_and_a_summary() {
 }
 
 #[test]
-fn a_selection_has_a_budget_of_series_and_samples() {
+fn a_selection_has_a_budget_of_series_and_of_bytes() {
     let dir = TempDir::new().unwrap();
     let (store, mut writer) = open(dir.path());
     let heat = family((0..3).map(|slot| series(slot, Kind::Gauge, "heat", &[&format!("n:{slot}")])).collect());
     let wait = family(vec![series(3, Kind::Timer, "wait", &[])]);
+    let values: Vec<f64> = (1..=50).map(f64::from).collect();
     for n in 1..=3 * 360 {
-        let values = Column::Gauge { value: vec![1.0; 3], age: vec![0; 3] };
-        store.append(&window(START + n * STEP, vec![(heat.clone(), values), (wait.clone(), timer(None, 0.0, 0.0))]));
+        let heats = Column::Gauge { value: vec![1.0; 3], age: vec![0; 3] };
+        let waits = timer(sketches(&values), 50.0 * n as f64, 1_275.0 * n as f64);
+        store.append(&window(START + n * STEP, vec![(heat.clone(), heats), (wait.clone(), waits)]));
     }
     writer.commit(START).unwrap();
-    let within = |series: usize, samples: usize, name: &str, hours: std::ops::Range<i64>| {
+    let within = |series: usize, bytes: usize, text: &[(&str, &str)], hours: std::ops::Range<i64>| {
         let range = TimeRange { start: START + hours.start * 3_600_000, end: START + hours.end * 3_600_000 };
-        let selected = store.select_within(select::Budget { series, samples }, &matchers(&[("__name__", name)]), range);
-        selected.map(|selected| selected.series.len()).map_err(|error| error.to_string())
+        let room = Room::new(bytes, None);
+        let selected = store.select_of(series, &matchers(text), range, &room);
+        selected.map(|selected| (selected.series.len(), room.taken())).map_err(|error| error.to_string())
     };
     let series = |most: usize| Err(format!("the query needs more than {most} series; narrow its matchers"));
-    let samples = |most: usize| Err(format!("the query needs more than {most} samples; shorten its range or narrow its matchers"));
-    assert_eq!(within(3, 1_080, "heat", 2..3), Ok(3));
-    assert_eq!(within(2, 1_080, "heat", 2..3), series(2));
-    assert_eq!(within(3, 1_079, "heat", 2..3), samples(1_079), "from memory");
-    assert_eq!(within(3, 1_080, "heat", 0..1), Ok(3));
-    assert_eq!(within(3, 1_079, "heat", 0..1), samples(1_079), "from the file");
-    assert_eq!(within(2, 720, "~wait_.*", 0..1), Ok(2));
-    assert_eq!(within(1, 720, "~wait_.*", 0..1), series(1));
+    let full = |most: usize| {
+        let most = crate::model::ByteSize(most as u64);
+        Err(format!("the query needs more than {most} of memory for samples; shorten its range or narrow its matchers"))
+    };
+    let named = |name| [("__name__", name)];
+    // A sample of a float is 24 bytes; lists have some room to grow.
+    for (hours, kept) in [(2..3, "in memory"), (0..1, "in the file")] {
+        let within = |most: usize, bytes: usize, text: &[(&str, &str)]| within(most, bytes, text, hours.clone());
+        let ok = |found: &Result<(usize, usize), String>, sets: usize| {
+            found.as_ref().is_ok_and(|&(found, taken)| found == sets && (sets * 360 * 24..sets * 360 * 30).contains(&taken))
+        };
+        assert!(ok(&within(3, 32_400, &named("heat")), 3), "{kept}");
+        assert_eq!(within(2, 32_400, &named("heat")), series(2), "{kept}");
+        assert_eq!(within(3, 25_919, &named("heat")), full(25_919), "{kept}");
+        assert!(ok(&within(2, 30_000, &named("~wait_.*")), 2), "{kept}: {:?}", within(2, 30_000, &named("~wait_.*")));
+        assert_eq!(within(1, 30_000, &named("~wait_.*")), series(1), "{kept}");
+        assert_eq!(within(1, 200_000, &named("wait")), full(200_000), "{kept}");
+        assert!(within(1, 1 << 20, &named("wait")).is_ok_and(|(found, taken)| found == 1 && taken > 300_000), "{kept}");
+        assert!(ok(&within(2, 40_000, &[("__name__", "wait"), ("quantile", "~.*")]), 2), "{kept}");
+    }
+}
+
+#[test]
+#[allow(clippy::disallowed_methods, reason = "a deadline that has passed")]
+fn a_selection_gives_up_at_its_deadline() {
+    let dir = TempDir::new().unwrap();
+    let (store, mut writer) = open(dir.path());
+    let heat = family(vec![series(0, Kind::Gauge, "heat", &[])]);
+    (1..=720).for_each(|n| store.append(&window(START + n * STEP, vec![(heat.clone(), gauge(1.0))])));
+    writer.commit(START).unwrap();
+    let late = Room::new(Room::OF_A_QUERY, Some(std::time::Instant::now()));
+    let refused = store.select_within(&matchers(&[("__name__", "heat")]), TimeRange { start: START, end: START + 3_600_000 }, &late);
+    assert!(matches!(refused, Err(crate::model::SelectError::Timeout)));
 }
 
 #[test]
