@@ -7,7 +7,7 @@ use super::head::Head;
 use super::role::Number;
 use super::shelf::Known;
 use crate::encode::number;
-use crate::model::labels::NAME;
+use crate::model::labels::{LE, NAME, QUANTILE, moved_aside};
 use crate::model::{ExpHist, Labels, MatchOp, Matcher, SelectError, TimeRange};
 
 /// Series looked at while windows wait for the head.
@@ -123,37 +123,34 @@ impl<'a> Picker<'a> {
             }
             return;
         };
+        let labels = moved_aside(known.labels.clone(), if ever.buckets.is_some() { LE } else { QUANTILE });
+        let of = |suffix: &str| labels.with(NAME, &format!("{metric}{suffix}"));
         let in_parts = match &ever.buckets {
             Some(buckets) if bucket => {
-                let labels = known.labels.with(NAME, &format!("{metric}_bucket"));
                 let bounds = buckets.bounds().iter().copied().chain([f64::INFINITY]);
-                Some(View::Buckets(self.parts(&labels, LE, bounds)))
+                Some(View::Buckets(self.parts(&of("_bucket"), LE, bounds)))
             }
             None if own && self.by_quantile => {
                 let shares = quantiles.unwrap_or(self.percentiles).iter().copied();
-                Some(View::Summary(self.parts(&known.labels, QUANTILE, shares)))
+                Some(View::Summary(self.parts(&labels, QUANTILE, shares)))
             }
             _ => None,
         };
         in_parts.filter(|view| view.sets() > 0).into_iter().for_each(&mut pick);
-        if !self.fits(&known.labels) {
+        if !self.fits(&labels) {
             return;
         }
-        if own && !self.by_quantile {
-            pick(View::Histogram(known.labels.clone()));
-        }
         if count {
-            pick(View::Count(known.labels.with(NAME, &format!("{metric}_count"))));
+            pick(View::Count(of("_count")));
         }
         if sum {
-            pick(View::Sum(known.labels.with(NAME, &format!("{metric}_sum"))));
+            pick(View::Sum(of("_sum")));
+        }
+        if own && !self.by_quantile {
+            pick(View::Histogram(labels));
         }
     }
 }
-
-/// The label that tells the parts of a summary apart, and that of a histogram.
-const QUANTILE: &str = "quantile";
-const LE: &str = "le";
 
 impl Head {
     /// Metrics whose names can pass, those an equality names or all, and their series.

@@ -82,6 +82,26 @@ fn buckets_are_answered_as_they_were_counted_also_after_a_restart_and_under_new_
 }
 
 #[test]
+fn a_tag_named_as_the_label_of_parts_moves_aside_as_on_the_page() {
+    let dir = TempDir::new().unwrap();
+    let (store, _writer) = open(dir.path());
+    let of = |slot, name, tag| family(vec![series(slot, Kind::Timer, name, &[tag])]);
+    let [a, b] = [of(0, "wait", "le:a"), of(1, "wait", "le:b")];
+    let rest = of(2, "rest", "quantile:0.5");
+    let waits = || bounded(&[1.0], &[0.5], 1.0);
+    store.append(&window(START + STEP, vec![(a, waits()), (b, waits()), (rest, timer(sketches(&[2.0]), 1.0, 2.0))]));
+    let found = |text: &[(&str, &str)]| select(&store, text, START, START + STEP).into_iter().map(|(labels, _)| labels).collect::<Vec<_>>();
+    let waits = |name: &str, le: &str| ["a", "b"].map(|own| format!("{name}{{exported_le=\"{own}\"{le}}}")).to_vec();
+    assert_eq!(found(&[("__name__", "wait_count")]), waits("wait_count", ""));
+    assert_eq!(found(&[("__name__", "wait_sum"), ("exported_le", "a")]), waits("wait_sum", "")[..1]);
+    assert_eq!(found(&[("__name__", "wait_bucket"), ("le", "1")]), waits("wait_bucket", ", le=\"1\""));
+    assert_eq!(found(&[("__name__", "wait_count"), ("le", "a")]), Vec::<String>::new());
+    let quantiles = ["0.5", "0.99"].map(|q| format!("rest{{exported_quantile=\"0.5\", quantile=\"{q}\"}}"));
+    assert_eq!(found(&[("__name__", "rest"), ("quantile", "~.+")]), quantiles);
+    assert_eq!(found(&[("__name__", "rest_count")]), [r#"rest_count{exported_quantile="0.5"}"#]);
+}
+
+#[test]
 fn a_summary_has_the_shares_of_its_family_and_a_series_the_name_it_was_sent_under() {
     let dir = TempDir::new().unwrap();
     let (store, mut writer) = open(dir.path());
