@@ -8,7 +8,7 @@ use super::pick::{Pick, View};
 use super::role::Role;
 use super::timeline::Timeline;
 use super::tracks::Track;
-use crate::model::{ExpHist, Labels, Recent, Room, Sample, SampleValue, SeriesSlice, TimeRange};
+use crate::model::{Buckets, ExpHist, Labels, Recent, Room, Sample, SampleValue, SeriesSlice, TimeRange};
 
 /// What all gathering of one selection shares.
 #[derive(Clone, Copy)]
@@ -134,9 +134,11 @@ impl Gather {
         }
     }
 
-    /// What did not exceed each bound. Windows that had no such bound have no sample.
+    /// What did not exceed each bound. Windows that had no such bound have no sample; all have the infinite one.
     fn below(&mut self, scope: Scope<'_>, at: i64, ever: &ExpHist) {
-        let (View::Buckets(bounds), Some(buckets)) = (&self.pick.view, &ever.buckets) else { return };
+        let View::Buckets(bounds) = &self.pick.view else { return };
+        let none = Buckets::new(&Arc::default());
+        let buckets = ever.buckets.as_deref().unwrap_or(&none);
         let mut have = buckets.cumulative(ever.count).peekable();
         for (list, (bound, _)) in self.lists.iter_mut().zip(bounds) {
             while have.next_if(|(below, _)| below < bound).is_some() {}

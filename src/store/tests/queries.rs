@@ -42,6 +42,15 @@ fn old_hours_are_answered_from_the_file_as_they_were_from_memory() {
     assert!(recent.merged(hour(3).1 - STEP).count > 80.0);
 }
 
+/// A family that is shown in such a form.
+fn shown_as(form: Form, series: Vec<Series>) -> Arc<Family> {
+    Arc::new(Family { form, ..Arc::unwrap_or_clone(family(series)) })
+}
+
+fn histogram(bounds: &[f64]) -> Form {
+    Form::Histogram(bounds.into())
+}
+
 /// A timer's window within bounds.
 fn bounded(bounds: &[f64], values: &[f64], count: f64) -> Column {
     let mut received = Arc::unwrap_or_clone(sketches(values).unwrap());
@@ -55,9 +64,10 @@ fn bounded(bounds: &[f64], values: &[f64], count: f64) -> Column {
 fn buckets_are_answered_as_they_were_counted_also_after_a_restart_and_under_new_bounds() {
     let dir = TempDir::new().unwrap();
     let (store, mut writer) = open(dir.path());
-    let wait = family(vec![series(0, Kind::Timer, "wait", &["q:a"])]);
+    let within = |bounds: &[f64]| shown_as(histogram(bounds), vec![series(0, Kind::Timer, "wait", &["q:a"])]);
+    let wait = within(&[1.0, 2.0]);
     store.append(&window(START + STEP, vec![(wait.clone(), bounded(&[1.0, 2.0], &[1.0, 1.5, 9.0], 3.0))]));
-    store.append(&window(START + 2 * STEP, vec![(wait.clone(), timer(None, 3.0, 3.0))]));
+    store.append(&window(START + 2 * STEP, vec![(wait, timer(None, 3.0, 3.0))]));
     writer.commit(START).unwrap();
     drop((store, writer));
     let (store, mut writer) = open(dir.path());
@@ -71,7 +81,7 @@ fn buckets_are_answered_as_they_were_counted_also_after_a_restart_and_under_new_
     assert_eq!(found(&store, "~.*").len(), 3);
     let base = store.live().remove(0).base;
     assert_eq!(base.buckets.unwrap().weights(), [1.0, 1.0]);
-    store.append(&window(START + 3 * STEP, vec![(wait.clone(), bounded(&[2.0, 5.0], &[0.5, 4.0], 5.0))]));
+    store.append(&window(START + 3 * STEP, vec![(within(&[2.0, 5.0]), bounded(&[2.0, 5.0], &[0.5, 4.0], 5.0))]));
     writer.commit(START).unwrap();
     assert_eq!(found(&store, "2"), one("2", &[2.0, 2.0, 3.0]));
     assert_eq!(found(&store, "5"), one("5", &[4.0]));
@@ -82,12 +92,35 @@ fn buckets_are_answered_as_they_were_counted_also_after_a_restart_and_under_new_
 }
 
 #[test]
+fn an_idle_timer_is_shown_in_the_form_of_its_family_after_that_changed() {
+    let timed = || vec![series(0, Kind::Timer, "wait", &[])];
+    let (summary, buckets) = (Form::default(), histogram(&[1.0]));
+    for (before, after) in [(&summary, &buckets), (&buckets, &summary)] {
+        let dir = TempDir::new().unwrap();
+        let (store, mut writer) = open(dir.path());
+        let received = if *before == summary { timer(sketches(&[0.5]), 1.0, 0.5) } else { bounded(&[1.0], &[0.5], 1.0) };
+        store.append(&window(START + STEP, vec![(shown_as(before.clone(), timed()), received)]));
+        writer.commit(START).unwrap();
+        drop((store, writer));
+        let (store, _writer) = open(dir.path());
+        let has = |text: &[(&str, &str)]| !select(&store, text, START, START + 9 * STEP).is_empty();
+        let shown = || (has(&[("__name__", "wait"), ("quantile", "0.5")]), has(&[("__name__", "wait_bucket"), ("le", "+Inf")]));
+        assert_eq!(shown(), (*before == summary, *before == buckets), "what it was, before it is told");
+        let after_family = shown_as(after.clone(), timed());
+        store.present([&*after_family].into_iter());
+        assert_eq!(shown(), (*after == summary, *after == buckets));
+        store.append(&window(START + 2 * STEP, vec![(after_family, timer(None, 1.0, 0.5))]));
+        assert_eq!(shown(), (*after == summary, *after == buckets));
+    }
+}
+
+#[test]
 fn a_tag_named_as_the_label_of_parts_moves_aside_as_on_the_page() {
     let dir = TempDir::new().unwrap();
     let (store, _writer) = open(dir.path());
-    let of = |slot, name, tag| family(vec![series(slot, Kind::Timer, name, &[tag])]);
-    let [a, b] = [of(0, "wait", "le:a"), of(1, "wait", "le:b")];
-    let rest = of(2, "rest", "quantile:0.5");
+    let of = |slot, name, tag| vec![series(slot, Kind::Timer, name, &[tag])];
+    let [a, b] = [of(0, "wait", "le:a"), of(1, "wait", "le:b")].map(|series| shown_as(histogram(&[1.0]), series));
+    let rest = family(of(2, "rest", "quantile:0.5"));
     let waits = || bounded(&[1.0], &[0.5], 1.0);
     store.append(&window(START + STEP, vec![(a, waits()), (b, waits()), (rest, timer(sketches(&[2.0]), 1.0, 2.0))]));
     let found = |text: &[(&str, &str)]| select(&store, text, START, START + STEP).into_iter().map(|(labels, _)| labels).collect::<Vec<_>>();
