@@ -12,15 +12,11 @@ use std::sync::Arc;
 use hashbrown::HashTable;
 
 use super::number;
-use crate::model::labels::{self, NAME};
+use crate::model::labels::{self, LE, NAME, QUANTILE};
 use crate::model::{Buckets, Column, ExpHist, Family, Form, Kind, Labels, Recent, Series, Window};
 
 /// Names that belong to the relay's own metrics.
 pub const OWN_PREFIX: &str = "statsd_relay_";
-
-/// The label of a summary's quantiles, and that of a histogram's upper bounds.
-const QUANTILE: &str = "quantile";
-const LE: &str = "le";
 
 /// Where a series' recent sketches are, if it has any.
 pub type FindRecent<'a> = dyn Fn(&Series) -> Option<&'a Recent> + 'a;
@@ -345,23 +341,15 @@ fn is_label(key: &str) -> bool {
         && bytes.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_')
 }
 
-/// `a="b",c="d"` of any series. A client's own `quantile` under a summary becomes `exported_quantile`.
+/// `a="b",c="d"` of any series; a `reserved` label is moved aside.
 fn derived_labels(out: &mut String, name: &str, series: &Series, reserved: Option<&str>) {
     let mut labels = labels::derive(name, series.tags());
-    if let Some(reserved) = reserved.filter(|reserved| !labels.get(reserved).is_empty()) {
-        labels = moved_aside(&labels, reserved);
+    if let Some(reserved) = reserved {
+        labels = labels::moved_aside(labels, reserved);
     }
     for (key, value) in labels.iter().filter(|(key, _)| *key != NAME) {
         pair(out, key, value);
     }
-}
-
-fn moved_aside(labels: &Labels, reserved: &str) -> Labels {
-    let mut free = format!("exported_{reserved}");
-    while !labels.get(&free).is_empty() {
-        free.insert_str(0, "exported_");
-    }
-    labels.with(&free, labels.get(reserved)).with(reserved, "")
 }
 
 fn pair(out: &mut String, key: &str, value: &str) {

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use super::labels::{LE, QUANTILE};
+
 /// How the samples of a timer, histogram or distribution are shown, beside their sum and count.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Form {
@@ -17,6 +19,14 @@ impl Form {
         match self {
             Form::Summary(_) => "summary",
             Form::Histogram(_) => "histogram",
+        }
+    }
+
+    /// The label that tells its quantiles or buckets apart.
+    pub const fn label(&self) -> &'static str {
+        match self {
+            Form::Summary(_) => QUANTILE,
+            Form::Histogram(_) => LE,
         }
     }
 }

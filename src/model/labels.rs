@@ -10,6 +10,9 @@ pub struct Labels(Arc<[(Arc<str>, Arc<str>)]>);
 
 /// The label that holds the metric name.
 pub const NAME: &str = "__name__";
+/// The label of a summary's quantiles, and that of a histogram's upper bounds.
+pub const QUANTILE: &str = "quantile";
+pub const LE: &str = "le";
 
 impl Labels {
     /// Sorts the pairs; of two with one name the later wins; pairs with an empty value vanish.
@@ -117,6 +120,19 @@ pub fn derive<'a>(name: &'a str, tags: impl Iterator<Item = &'a str>) -> Labels 
     Labels::new(pairs(name, tags))
 }
 
+/// Frees a label for what the family tells apart by it: a client's own `quantile` under a summary becomes
+/// `exported_quantile`.
+pub fn moved_aside(labels: Labels, reserved: &str) -> Labels {
+    if labels.get(reserved).is_empty() {
+        return labels;
+    }
+    let mut free = format!("exported_{reserved}");
+    while !labels.get(&free).is_empty() {
+        free.insert_str(0, "exported_");
+    }
+    labels.with(&free, labels.get(reserved)).with(reserved, "")
+}
+
 /// The pairs that [`derive`] makes labels of; names are distinct.
 pub fn pairs<'a>(name: &'a str, tags: impl Iterator<Item = &'a str>) -> Vec<(Cow<'a, str>, Cow<'a, str>)> {
     let mut pairs = vec![(Cow::Borrowed(NAME), Cow::Borrowed(name))];
@@ -147,6 +163,17 @@ mod tests {
         let tags = ["bare", "env:prod", "k.x:1", "k.x:2", "k:", "__hidden:1", "9lives:yes"];
         let labels = derive("web_hits", tags.into_iter());
         assert_eq!(labels.to_string(), r#"web_hits{_9lives="yes", bare="true", env="prod", k_x="1,2"}"#);
+    }
+
+    #[test]
+    fn a_label_moves_aside_to_the_first_free_name() {
+        for (pairs, expected) in [
+            (&[("le", "1")][..], r#"{exported_le="1"}"#),
+            (&[("le", "1"), ("exported_le", "2")], r#"{exported_exported_le="1", exported_le="2"}"#),
+            (&[("quantile", "1")], r#"{quantile="1"}"#),
+        ] {
+            assert_eq!(moved_aside(Labels::new(pairs.iter().copied()), LE).to_string(), expected);
+        }
     }
 
     #[test]

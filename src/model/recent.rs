@@ -43,6 +43,11 @@ impl Recent {
         self.0.retain(|(block, _)| *block > block_of_now - BLOCKS);
     }
 
+    /// Bytes it takes.
+    pub fn bytes(&self) -> usize {
+        self.0.iter().map(|(_, sketch)| size_of::<i64>() + sketch.bytes()).sum()
+    }
+
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

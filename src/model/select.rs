@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use regex::Regex;
 
-use super::{ExpHist, Labels};
+use super::{ByteSize, ExpHist, Labels, Room};
 
 /// How a matcher compares.
 #[derive(Clone, Debug)]
@@ -85,8 +85,10 @@ pub enum SelectError {
     TooManySeries(usize),
     #[error("the query needs more than {0} samples; shorten its range or narrow its matchers")]
     TooManySamples(usize),
-    #[error("the query took longer than {0:?}")]
-    Timeout(std::time::Duration),
+    #[error("the query needs more than {0} of memory for samples; shorten its range or narrow its matchers")]
+    TooManyBytes(ByteSize),
+    #[error("the query timed out while its samples were read")]
+    Timeout,
     #[error("the store cannot be read: {0}")]
     Store(String),
 }
@@ -95,6 +97,11 @@ pub enum SelectError {
 pub trait Select: Sync {
     /// Every series the matchers name that has samples in the range, in any order.
     fn select(&self, matchers: &[Matcher], range: TimeRange) -> Result<Selected, SelectError>;
+
+    /// The same within what a query may still take; what it finds stays taken.
+    fn select_within(&self, matchers: &[Matcher], range: TimeRange, _room: &Room) -> Result<Selected, SelectError> {
+        self.select(matchers, range)
+    }
 
     /// The label sets of every series the matchers name that has samples in the range, in any order.
     fn label_sets(&self, matchers: &[Matcher], range: TimeRange) -> Result<Vec<Labels>, SelectError> {

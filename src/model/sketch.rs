@@ -84,17 +84,23 @@ impl ExpHist {
         add_all(&mut self.positive, &other.positive, shift);
         add_all(&mut self.negative, &other.negative, shift);
         self.zero += other.zero;
-        self.count += other.count;
-        self.sum = saturate(self.sum + other.sum);
         self.min = self.min.min(other.min);
         self.max = self.max.max(other.max);
         while self.positive.len() > MAX_BUCKETS || self.negative.len() > MAX_BUCKETS {
             self.lower_schema();
         }
+        self.merge_totals(other);
         self.merge_buckets(other);
     }
 
-    fn merge_buckets(&mut self, other: &ExpHist) {
+    /// Adds the other's count and sum alone.
+    pub fn merge_totals(&mut self, other: &ExpHist) {
+        self.count += other.count;
+        self.sum = saturate(self.sum + other.sum);
+    }
+
+    /// Adds the other's buckets alone.
+    pub fn merge_buckets(&mut self, other: &ExpHist) {
         self.buckets = match (self.buckets.take(), &other.buckets) {
             (Some(mut mine), Some(theirs)) if mine.bounds() == theirs.bounds() => {
                 mine.add(theirs);
@@ -110,10 +116,11 @@ impl ExpHist {
         };
     }
 
-    /// The weight of everything that does not exceed `bound`, which is one of the buckets' or infinite.
-    pub fn at_most(&self, bound: f64) -> Option<f64> {
-        let buckets = self.buckets.as_ref()?;
-        buckets.cumulative(self.count).find(|(have, _)| *have == bound).map(|(_, weight)| weight)
+    /// Bytes it takes, those on the heap too.
+    pub fn bytes(&self) -> usize {
+        let sides = (self.positive.capacity() + self.negative.capacity()) * size_of::<(i32, f64)>();
+        let buckets = self.buckets.as_ref().map_or(0, |buckets| size_of::<Buckets>() + buckets.bounds().len() * 2 * size_of::<f64>());
+        size_of::<ExpHist>() + sides + buckets
     }
 
     /// The value below which the share `q` of the weight lies, or NaN when empty.

@@ -64,7 +64,7 @@ impl std::error::Error for QueryError {}
 
 impl From<SelectError> for QueryError {
     fn from(error: SelectError) -> QueryError {
-        let kind = if matches!(error, SelectError::Timeout(_)) { ErrorKind::Timeout } else { ErrorKind::Execution };
+        let kind = if matches!(error, SelectError::Timeout) { ErrorKind::Timeout } else { ErrorKind::Execution };
         QueryError { kind, message: error.to_string(), span: None }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use regex::Regex;
 
@@ -12,7 +13,7 @@ use super::load::Times;
 use super::selector::{MAX_REGEXES, anchored};
 use super::{Answer, Options, Value, VectorSample};
 use crate::clock::Clock;
-use crate::model::{Labels, Sample, SampleValue, Select, SeriesSlice};
+use crate::model::{Labels, Room, Sample, SampleValue, Select, SeriesSlice};
 
 pub(super) const DUPLICATE: &str = "vector cannot contain metrics with the same labelset";
 
@@ -26,6 +27,8 @@ pub(super) struct Eval<'a> {
     pub(super) end: i64,
     pub(super) step: i64,
     sources: Vec<OnceCell<Vec<Source>>>,
+    /// What its samples may take.
+    pub(super) room: Room,
     samples: Cell<usize>,
     series: Cell<usize>,
     warnings: RefCell<BTreeSet<String>>,
@@ -64,7 +67,7 @@ pub(super) fn range(expr: &Expr, start: i64, end: i64, step: i64, data: &dyn Sel
             Val::Text(_) | Val::Matrix(_) => Vec::new(),
         };
         eval.check_deadline()?;
-        eval.count_samples(elements.len())?;
+        eval.keep(&elements)?;
         for element in elements {
             let labels = element.final_labels();
             let row = *rows.entry(labels.clone()).or_insert_with(|| {
@@ -129,6 +132,7 @@ impl<'a> Eval<'a> {
             end,
             step,
             sources: (0..expr.sources).map(|_| OnceCell::new()).collect(),
+            room: Room::new(Room::OF_A_QUERY, options.deadline),
             samples: Cell::new(0),
             series: Cell::new(0),
             warnings: RefCell::default(),
@@ -285,6 +289,20 @@ impl<'a> Eval<'a> {
             true => Err(crate::model::SelectError::TooManySamples(self.options.max_samples).into()),
             false => Ok(()),
         }
+    }
+
+    /// Counts what a step gave; histograms that a source has too are there already.
+    pub(super) fn keep(&self, elements: &[Element]) -> Result<(), QueryError> {
+        self.count_samples(elements.len())?;
+        self.room.take(elements.len() * size_of::<Sample>());
+        for element in elements {
+            if let SampleValue::Histogram(own) = &element.value
+                && Arc::strong_count(own) == 1
+            {
+                self.room.take(own.bytes());
+            }
+        }
+        Ok(self.room.check(Clock::system().instant())?)
     }
 
     pub(super) fn count_series(&self, more: usize) -> Result<(), QueryError> {

@@ -58,7 +58,7 @@ impl Eval<'_> {
     /// Reads samples from `back` milliseconds before the first time up to the last.
     pub(super) fn select(&self, source: usize, matchers: &[Matcher], times: Times, back: i64, keep_stale: bool) -> Result<(), QueryError> {
         let range = TimeRange { start: times.first.saturating_sub(back), end: times.last };
-        let selected = self.data.select(matchers, range)?;
+        let selected = self.data.select_within(matchers, range, &self.room)?;
         self.note_damage(selected.warnings);
         self.count_series(selected.series.len())?;
         let mut sources: Vec<Source> = Vec::with_capacity(selected.series.len());
@@ -93,7 +93,7 @@ impl Eval<'_> {
         for at in steps(first, last, step) {
             self.check_deadline()?;
             let Val::Vector(elements) = self.eval(&subquery.inner, at)? else { break };
-            self.count_samples(elements.len())?;
+            self.keep(&elements)?;
             for Element { labels, drop_name, value } in elements {
                 let row = *rows.entry((labels.clone(), drop_name)).or_insert_with(|| {
                     sources.push(Source { labels, drop_name, samples: Vec::new(), born: None });

@@ -28,7 +28,7 @@ use crate::clock::Clock;
 use crate::config::{self, Config, Loaded, load_rules};
 use crate::ingest::Views;
 use crate::listen::DatagramKind;
-use crate::model::{Kind, Labels, Matcher, Select, SelectError, Selected, TimeRange};
+use crate::model::{Kind, Labels, Matcher, Room, Select, SelectError, Selected, TimeRange};
 use crate::notify::{self, NotifyHandle};
 use crate::shape::{Presentation, Shaping};
 use crate::sink::{self, SinkContext, SinkHandle, SinkType};
@@ -393,6 +393,10 @@ impl LateStore {
 impl Select for LateStore {
     fn select(&self, matchers: &[Matcher], range: TimeRange) -> Result<Selected, SelectError> {
         self.get()?.select(matchers, range)
+    }
+
+    fn select_within(&self, matchers: &[Matcher], range: TimeRange, room: &Room) -> Result<Selected, SelectError> {
+        self.get()?.select_within(matchers, range, room)
     }
 
     fn label_sets(&self, matchers: &[Matcher], range: TimeRange) -> Result<Vec<Labels>, SelectError> {

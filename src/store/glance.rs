@@ -47,7 +47,10 @@ impl Glance {
                     continue;
                 }
                 for (series, &value) in family.series.iter().zip(values) {
-                    let labels = labels::derive(&name, series.tags());
+                    let mut labels = labels::derive(&name, series.tags());
+                    if family.kind.is_sketch() {
+                        labels = labels::moved_aside(labels, family.form.label());
+                    }
                     if picker.fits(&labels) {
                         found.push((labels, Sample { at: window.end, value: SampleValue::Float(value) }));
                     }

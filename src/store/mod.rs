@@ -12,6 +12,7 @@ mod disk;
 mod error;
 mod floats;
 mod frame;
+mod gather;
 mod glance;
 mod head;
 mod history;

@@ -13,8 +13,8 @@ pub(super) struct Name {
     pub(super) name: Arc<str>,
     pub(super) kind: Kind,
     pub(super) prom_name: Arc<str>,
-    /// Shares of its summaries, where a mapping file names them. In memory only.
-    pub(super) quantiles: Option<Arc<[f64]>>,
+    /// How its timers are shown, once that was told. In memory only.
+    pub(super) form: Option<Form>,
 }
 
 /// Names by index, which is the order of their first appearance.
@@ -48,7 +48,7 @@ impl Names {
     pub(super) fn restore(&mut self, index: u64, kind: Kind, name: &str, prom_name: &str) {
         let name: Arc<str> = name.into();
         self.by_kind[kind as usize].insert(name.clone(), index);
-        self.all.insert(index, Name { name, kind, prom_name: prom_name.into(), quantiles: None });
+        self.all.insert(index, Name { name, kind, prom_name: prom_name.into(), form: None });
         self.next = self.next.max(index.saturating_add(1));
     }
 
@@ -71,9 +71,7 @@ impl Names {
     /// Notes how a family is shown.
     pub(super) fn present(&mut self, family: &Family) {
         let Some(name) = self.get(family.kind, &family.name).and_then(|index| self.all.get_mut(&index)) else { return };
-        if let Form::Summary(quantiles) = &family.form {
-            name.quantiles.clone_from(quantiles);
-        }
+        name.form = Some(family.form.clone());
     }
 
     /// Forgets the names that are not `used`.

@@ -7,8 +7,8 @@ use super::head::Head;
 use super::role::Number;
 use super::shelf::Known;
 use crate::encode::number;
-use crate::model::labels::NAME;
-use crate::model::{ExpHist, Labels, MatchOp, Matcher, SelectError, TimeRange};
+use crate::model::labels::{LE, NAME, QUANTILE, moved_aside};
+use crate::model::{ExpHist, Form, Labels, MatchOp, Matcher, SelectError, TimeRange};
 
 /// Series looked at while windows wait for the head.
 pub(super) const AT_ONCE: usize = 1_024;
@@ -46,8 +46,8 @@ impl Store {
                 let head = self.0.head.read();
                 for &number in numbers {
                     let Some(known) = head.get(number).filter(|known| may(number, known)) else { continue };
-                    let quantiles = head.names.at(known.name).and_then(|name| name.quantiles.as_deref());
-                    picker.views(&metric, named, known, head.ever(number), quantiles, |view| {
+                    let form = head.names.at(known.name).and_then(|name| name.form.as_ref());
+                    picker.views(&metric, named, known, head.ever(number), form, |view| {
                         sets += view.sets();
                         picks.push(Pick { number, view, created: known.created });
                     });
@@ -63,7 +63,7 @@ impl Store {
 
 impl View {
     /// How many series it is.
-    fn sets(&self) -> usize {
+    pub(super) fn sets(&self) -> usize {
         match self {
             View::Summary(parts) | View::Buckets(parts) => parts.len(),
             _ => 1,
@@ -114,7 +114,7 @@ impl<'a> Picker<'a> {
         [own, count, sum, bucket]: Named,
         known: &Known,
         ever: Option<&ExpHist>,
-        quantiles: Option<&[f64]>,
+        form: Option<&Form>,
         mut pick: impl FnMut(View),
     ) {
         let Some(ever) = ever else {
@@ -123,37 +123,38 @@ impl<'a> Picker<'a> {
             }
             return;
         };
-        let in_parts = match &ever.buckets {
-            Some(buckets) if bucket => {
-                let labels = known.labels.with(NAME, &format!("{metric}_bucket"));
-                let bounds = buckets.bounds().iter().copied().chain([f64::INFINITY]);
-                Some(View::Buckets(self.parts(&labels, LE, bounds)))
+        // Until it is told how its family is shown, it is as it was.
+        let form = form
+            .cloned()
+            .unwrap_or_else(|| ever.buckets.as_ref().map_or_else(Form::default, |buckets| Form::Histogram(buckets.bounds().clone())));
+        let labels = moved_aside(known.labels.clone(), form.label());
+        let of = |suffix: &str| labels.with(NAME, &format!("{metric}{suffix}"));
+        let in_parts = match &form {
+            Form::Histogram(bounds) if bucket => {
+                let bounds = bounds.iter().copied().chain([f64::INFINITY]);
+                Some(View::Buckets(self.parts(&of("_bucket"), LE, bounds)))
             }
-            None if own && self.by_quantile => {
-                let shares = quantiles.unwrap_or(self.percentiles).iter().copied();
-                Some(View::Summary(self.parts(&known.labels, QUANTILE, shares)))
+            Form::Summary(own_shares) if own && self.by_quantile => {
+                let shares = own_shares.as_deref().unwrap_or(self.percentiles).iter().copied();
+                Some(View::Summary(self.parts(&labels, QUANTILE, shares)))
             }
             _ => None,
         };
         in_parts.filter(|view| view.sets() > 0).into_iter().for_each(&mut pick);
-        if !self.fits(&known.labels) {
+        if !self.fits(&labels) {
             return;
         }
-        if own && !self.by_quantile {
-            pick(View::Histogram(known.labels.clone()));
-        }
         if count {
-            pick(View::Count(known.labels.with(NAME, &format!("{metric}_count"))));
+            pick(View::Count(of("_count")));
         }
         if sum {
-            pick(View::Sum(known.labels.with(NAME, &format!("{metric}_sum"))));
+            pick(View::Sum(of("_sum")));
+        }
+        if own && !self.by_quantile {
+            pick(View::Histogram(labels));
         }
     }
 }
-
-/// The label that tells the parts of a summary apart, and that of a histogram.
-const QUANTILE: &str = "quantile";
-const LE: &str = "le";
 
 impl Head {
     /// Metrics whose names can pass, those an equality names or all, and their series.

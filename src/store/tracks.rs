@@ -189,6 +189,12 @@ impl Default for Track {
 }
 
 impl Track {
+    /// Bytes it takes.
+    pub(super) fn bytes(&self) -> usize {
+        let (Track::Floats(hours) | Track::Sketches(hours)) = self;
+        hours.iter().map(Vec::len).sum()
+    }
+
     /// Calls `see` with every float sample and its time; `None` is an end.
     pub(super) fn floats(&self, line: &Timeline, mut see: impl FnMut(i64, Option<f64>)) {
         if let Track::Floats(hours) = self {

@@ -23,8 +23,8 @@ use super::disk::{self, Opener};
 use super::*;
 use crate::model::series::{NameStyle, Spelling};
 use crate::model::{
-    AlertType, Check, CheckStatus, Column, Event, Family, Form, Labels, MatchOp, Matcher, SampleValue, Select, Series, Sketches, Stamped,
-    TimeRange,
+    AlertType, Check, CheckStatus, Column, Event, Family, Form, Labels, MatchOp, Matcher, Room, SampleValue, Select, Series, Sketches,
+    Stamped, TimeRange,
 };
 
 pub(super) const STEP: i64 = 10_000;

@@ -42,6 +42,15 @@ fn old_hours_are_answered_from_the_file_as_they_were_from_memory() {
     assert!(recent.merged(hour(3).1 - STEP).count > 80.0);
 }
 
+/// A family that is shown in such a form.
+fn shown_as(form: Form, series: Vec<Series>) -> Arc<Family> {
+    Arc::new(Family { form, ..Arc::unwrap_or_clone(family(series)) })
+}
+
+fn histogram(bounds: &[f64]) -> Form {
+    Form::Histogram(bounds.into())
+}
+
 /// A timer's window within bounds.
 fn bounded(bounds: &[f64], values: &[f64], count: f64) -> Column {
     let mut received = Arc::unwrap_or_clone(sketches(values).unwrap());
@@ -55,9 +64,10 @@ fn bounded(bounds: &[f64], values: &[f64], count: f64) -> Column {
 fn buckets_are_answered_as_they_were_counted_also_after_a_restart_and_under_new_bounds() {
     let dir = TempDir::new().unwrap();
     let (store, mut writer) = open(dir.path());
-    let wait = family(vec![series(0, Kind::Timer, "wait", &["q:a"])]);
+    let within = |bounds: &[f64]| shown_as(histogram(bounds), vec![series(0, Kind::Timer, "wait", &["q:a"])]);
+    let wait = within(&[1.0, 2.0]);
     store.append(&window(START + STEP, vec![(wait.clone(), bounded(&[1.0, 2.0], &[1.0, 1.5, 9.0], 3.0))]));
-    store.append(&window(START + 2 * STEP, vec![(wait.clone(), timer(None, 3.0, 3.0))]));
+    store.append(&window(START + 2 * STEP, vec![(wait, timer(None, 3.0, 3.0))]));
     writer.commit(START).unwrap();
     drop((store, writer));
     let (store, mut writer) = open(dir.path());
@@ -71,7 +81,7 @@ fn buckets_are_answered_as_they_were_counted_also_after_a_restart_and_under_new_
     assert_eq!(found(&store, "~.*").len(), 3);
     let base = store.live().remove(0).base;
     assert_eq!(base.buckets.unwrap().weights(), [1.0, 1.0]);
-    store.append(&window(START + 3 * STEP, vec![(wait.clone(), bounded(&[2.0, 5.0], &[0.5, 4.0], 5.0))]));
+    store.append(&window(START + 3 * STEP, vec![(within(&[2.0, 5.0]), bounded(&[2.0, 5.0], &[0.5, 4.0], 5.0))]));
     writer.commit(START).unwrap();
     assert_eq!(found(&store, "2"), one("2", &[2.0, 2.0, 3.0]));
     assert_eq!(found(&store, "5"), one("5", &[4.0]));
@@ -79,6 +89,49 @@ fn buckets_are_answered_as_they_were_counted_also_after_a_restart_and_under_new_
     assert_eq!(select(&store, &[("__name__", "wait"), ("quantile", "~.*")], START, START + 9 * STEP), []);
     let sets = store.label_sets(&matchers(&[("__name__", "~wait.*")]), TimeRange { start: START, end: START + 9 * STEP }).unwrap();
     assert_eq!(sets.len(), 6);
+}
+
+#[test]
+fn an_idle_timer_is_shown_in_the_form_of_its_family_after_that_changed() {
+    let timed = || vec![series(0, Kind::Timer, "wait", &[])];
+    let (summary, buckets) = (Form::default(), histogram(&[1.0]));
+    for (before, after) in [(&summary, &buckets), (&buckets, &summary)] {
+        let dir = TempDir::new().unwrap();
+        let (store, mut writer) = open(dir.path());
+        let received = if *before == summary { timer(sketches(&[0.5]), 1.0, 0.5) } else { bounded(&[1.0], &[0.5], 1.0) };
+        store.append(&window(START + STEP, vec![(shown_as(before.clone(), timed()), received)]));
+        writer.commit(START).unwrap();
+        drop((store, writer));
+        let (store, _writer) = open(dir.path());
+        let has = |text: &[(&str, &str)]| !select(&store, text, START, START + 9 * STEP).is_empty();
+        let shown = || (has(&[("__name__", "wait"), ("quantile", "0.5")]), has(&[("__name__", "wait_bucket"), ("le", "+Inf")]));
+        assert_eq!(shown(), (*before == summary, *before == buckets), "what it was, before it is told");
+        let after_family = shown_as(after.clone(), timed());
+        store.present([&*after_family].into_iter());
+        assert_eq!(shown(), (*after == summary, *after == buckets));
+        store.append(&window(START + 2 * STEP, vec![(after_family, timer(None, 1.0, 0.5))]));
+        assert_eq!(shown(), (*after == summary, *after == buckets));
+    }
+}
+
+#[test]
+fn a_tag_named_as_the_label_of_parts_moves_aside_as_on_the_page() {
+    let dir = TempDir::new().unwrap();
+    let (store, _writer) = open(dir.path());
+    let of = |slot, name, tag| vec![series(slot, Kind::Timer, name, &[tag])];
+    let [a, b] = [of(0, "wait", "le:a"), of(1, "wait", "le:b")].map(|series| shown_as(histogram(&[1.0]), series));
+    let rest = family(of(2, "rest", "quantile:0.5"));
+    let waits = || bounded(&[1.0], &[0.5], 1.0);
+    store.append(&window(START + STEP, vec![(a, waits()), (b, waits()), (rest, timer(sketches(&[2.0]), 1.0, 2.0))]));
+    let found = |text: &[(&str, &str)]| select(&store, text, START, START + STEP).into_iter().map(|(labels, _)| labels).collect::<Vec<_>>();
+    let waits = |name: &str, le: &str| ["a", "b"].map(|own| format!("{name}{{exported_le=\"{own}\"{le}}}")).to_vec();
+    assert_eq!(found(&[("__name__", "wait_count")]), waits("wait_count", ""));
+    assert_eq!(found(&[("__name__", "wait_sum"), ("exported_le", "a")]), waits("wait_sum", "")[..1]);
+    assert_eq!(found(&[("__name__", "wait_bucket"), ("le", "1")]), waits("wait_bucket", ", le=\"1\""));
+    assert_eq!(found(&[("__name__", "wait_count"), ("le", "a")]), Vec::<String>::new());
+    let quantiles = ["0.5", "0.99"].map(|q| format!("rest{{exported_quantile=\"0.5\", quantile=\"{q}\"}}"));
+    assert_eq!(found(&[("__name__", "rest"), ("quantile", "~.+")]), quantiles);
+    assert_eq!(found(&[("__name__", "rest_count")]), [r#"rest_count{exported_quantile="0.5"}"#]);
 }
 
 #[test]
@@ -128,30 +181,58 @@ fn a_timer_is_a_histogram_a_count_a_sum_and_a_summary() {
 }
 
 #[test]
-fn a_selection_has_a_budget_of_series_and_samples() {
+fn a_selection_has_a_budget_of_series_and_of_bytes() {
     let dir = TempDir::new().unwrap();
     let (store, mut writer) = open(dir.path());
     let heat = family((0..3).map(|slot| series(slot, Kind::Gauge, "heat", &[&format!("n:{slot}")])).collect());
     let wait = family(vec![series(3, Kind::Timer, "wait", &[])]);
+    let values: Vec<f64> = (1..=50).map(f64::from).collect();
     for n in 1..=3 * 360 {
-        let values = Column::Gauge { value: vec![1.0; 3], age: vec![0; 3] };
-        store.append(&window(START + n * STEP, vec![(heat.clone(), values), (wait.clone(), timer(None, 0.0, 0.0))]));
+        let heats = Column::Gauge { value: vec![1.0; 3], age: vec![0; 3] };
+        let waits = timer(sketches(&values), 50.0 * n as f64, 1_275.0 * n as f64);
+        store.append(&window(START + n * STEP, vec![(heat.clone(), heats), (wait.clone(), waits)]));
     }
     writer.commit(START).unwrap();
-    let within = |series: usize, samples: usize, name: &str, hours: std::ops::Range<i64>| {
+    let within = |series: usize, bytes: usize, text: &[(&str, &str)], hours: std::ops::Range<i64>| {
         let range = TimeRange { start: START + hours.start * 3_600_000, end: START + hours.end * 3_600_000 };
-        let selected = store.select_within(select::Budget { series, samples }, &matchers(&[("__name__", name)]), range);
-        selected.map(|selected| selected.series.len()).map_err(|error| error.to_string())
+        let room = Room::new(bytes, None);
+        let selected = store.select_of(series, &matchers(text), range, &room);
+        selected.map(|selected| (selected.series.len(), room.taken())).map_err(|error| error.to_string())
     };
     let series = |most: usize| Err(format!("the query needs more than {most} series; narrow its matchers"));
-    let samples = |most: usize| Err(format!("the query needs more than {most} samples; shorten its range or narrow its matchers"));
-    assert_eq!(within(3, 1_080, "heat", 2..3), Ok(3));
-    assert_eq!(within(2, 1_080, "heat", 2..3), series(2));
-    assert_eq!(within(3, 1_079, "heat", 2..3), samples(1_079), "from memory");
-    assert_eq!(within(3, 1_080, "heat", 0..1), Ok(3));
-    assert_eq!(within(3, 1_079, "heat", 0..1), samples(1_079), "from the file");
-    assert_eq!(within(2, 720, "~wait_.*", 0..1), Ok(2));
-    assert_eq!(within(1, 720, "~wait_.*", 0..1), series(1));
+    let full = |most: usize| {
+        let most = crate::model::ByteSize(most as u64);
+        Err(format!("the query needs more than {most} of memory for samples; shorten its range or narrow its matchers"))
+    };
+    let named = |name| [("__name__", name)];
+    // A sample of a float is 24 bytes; lists have some room to grow.
+    for (hours, kept) in [(2..3, "in memory"), (0..1, "in the file")] {
+        let within = |most: usize, bytes: usize, text: &[(&str, &str)]| within(most, bytes, text, hours.clone());
+        let ok = |found: &Result<(usize, usize), String>, sets: usize| {
+            found.as_ref().is_ok_and(|&(found, taken)| found == sets && (sets * 360 * 24..sets * 360 * 30).contains(&taken))
+        };
+        assert!(ok(&within(3, 32_400, &named("heat")), 3), "{kept}");
+        assert_eq!(within(2, 32_400, &named("heat")), series(2), "{kept}");
+        assert_eq!(within(3, 25_919, &named("heat")), full(25_919), "{kept}");
+        assert!(ok(&within(2, 30_000, &named("~wait_.*")), 2), "{kept}: {:?}", within(2, 30_000, &named("~wait_.*")));
+        assert_eq!(within(1, 30_000, &named("~wait_.*")), series(1), "{kept}");
+        assert_eq!(within(1, 200_000, &named("wait")), full(200_000), "{kept}");
+        assert!(within(1, 1 << 20, &named("wait")).is_ok_and(|(found, taken)| found == 1 && taken > 300_000), "{kept}");
+        assert!(ok(&within(2, 40_000, &[("__name__", "wait"), ("quantile", "~.*")]), 2), "{kept}");
+    }
+}
+
+#[test]
+#[allow(clippy::disallowed_methods, reason = "a deadline that has passed")]
+fn a_selection_gives_up_at_its_deadline() {
+    let dir = TempDir::new().unwrap();
+    let (store, mut writer) = open(dir.path());
+    let heat = family(vec![series(0, Kind::Gauge, "heat", &[])]);
+    (1..=720).for_each(|n| store.append(&window(START + n * STEP, vec![(heat.clone(), gauge(1.0))])));
+    writer.commit(START).unwrap();
+    let late = Room::new(Room::OF_A_QUERY, Some(std::time::Instant::now()));
+    let refused = store.select_within(&matchers(&[("__name__", "heat")]), TimeRange { start: START, end: START + 3_600_000 }, &late);
+    assert!(matches!(refused, Err(crate::model::SelectError::Timeout)));
 }
 
 #[test]
