@@ -159,12 +159,10 @@ impl Cutter {
         }
     }
 
-    /// Names the families of earlier processes as they were named then: oldest first, so that a clash of types
-    /// is settled the same way.
-    pub fn keep_names(&mut self, names: impl IntoIterator<Item = (String, Kind)>) {
-        for (name, kind) in names {
-            self.aggregator.registry.names.lock().of(&name, kind, self.options.counter_suffix);
-        }
+    /// Names the families of earlier processes as they were named then, given as `(name, kind, Prometheus name)`,
+    /// so that a clash of types is settled the same way. The order counts only for those that are named anew.
+    pub fn keep_names(&mut self, named: &[(String, Kind, String)]) {
+        self.aggregator.registry.names.lock().keep(named, self.options.counter_suffix);
     }
 
     /// Puts back the series that were live when an earlier process stopped.
