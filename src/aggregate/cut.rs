@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::lane::Logged;
+use super::lane::{InOrder, Logged};
 use super::standing::{Body, Fold, Standing};
 use super::{Aggregator, Birth, Handed, Lane};
 use crate::model::sketch::saturate;
@@ -92,9 +92,9 @@ pub struct Cutter {
     births: Vec<Series>,
     /// Relative gauges of the open window, in stamp order once sorted.
     deltas: Vec<(u32, u64, f64)>,
-    stamped: Vec<Stamped>,
-    events: Vec<(i64, Arc<Event>)>,
-    checks: Vec<(i64, Arc<Check>)>,
+    stamped: InOrder<Stamped>,
+    events: InOrder<(i64, Arc<Event>)>,
+    checks: InOrder<(i64, Arc<Check>)>,
     /// Handed over by lanes that were quicker than the cut.
     ahead: Vec<Handed>,
     report: CutReport,
@@ -223,9 +223,9 @@ impl Cutter {
             columns,
             births: std::mem::take(&mut self.births),
             gone,
-            stamped: std::mem::take(&mut self.stamped),
-            events: std::mem::take(&mut self.events),
-            checks: std::mem::take(&mut self.checks),
+            stamped: in_order(&mut self.stamped),
+            events: in_order(&mut self.events),
+            checks: in_order(&mut self.checks),
             own,
         };
         self.window = next;
@@ -591,6 +591,13 @@ impl Cutter {
 
 fn fold_of(seconds: bool, dd: bool, kind: Kind) -> Fold<'static> {
     Fold { divisor: if kind == Kind::Timer && seconds { 1_000.0 } else { 1.0 }, dd: dd && kind == Kind::Distribution, bounds: None }
+}
+
+/// What came, as it came over all lanes.
+fn in_order<T>(came: &mut InOrder<T>) -> Vec<T> {
+    let mut came = std::mem::take(came);
+    came.sort_unstable_by_key(|&(stamp, _)| stamp);
+    came.into_iter().map(|(_, what)| what).collect()
 }
 
 /// Windows that cover a time, at least one.

@@ -172,6 +172,18 @@ fn families_are_named_anew_when_their_names_are_made_otherwise() {
 }
 
 #[test]
+fn what_is_listed_in_a_window_keeps_the_order_of_arrival_over_lanes() {
+    let mut bench = Bench::new(2, LimitsConfig::default(), 0);
+    for (lane, number) in [(1, 2), (0, 0), (1, 1), (0, 3)] {
+        bench.send(lane, &format!("_sc|db|{number}\n_e{{1,1}}:{number}|t\ng:{number}|g|T1700000000"));
+    }
+    let window = bench.cut();
+    assert_eq!(window.checks.iter().map(|(_, check)| check.status as u8).collect::<Vec<_>>(), [2, 0, 1, 3]);
+    assert_eq!(window.events.iter().map(|(_, event)| event.title.to_string()).collect::<Vec<_>>(), ["2", "0", "1", "3"]);
+    assert_eq!(window.stamped.iter().map(|stamped| stamped.value).collect::<Vec<_>>(), [2.0, 0.0, 1.0, 3.0]);
+}
+
+#[test]
 fn a_gauge_keeps_the_order_of_arrival_over_lanes() {
     let mut bench = Bench::new(2, LimitsConfig::default(), 0);
     bench.read_as_classic(0);
@@ -617,6 +629,22 @@ fn long_further_spellings_are_counted_and_not_held() {
         bench.send(0, &format!("a:1|c|#x,{blanks}"));
     }
     assert_eq!(rows(&bench.cut()), [("a|counter|#x".to_string(), "300/300".to_string())]);
+}
+
+#[test]
+fn what_a_line_of_another_spelling_is_recorded_by_keeps_its_own_scale_and_blemishes() {
+    let mapping = "mappings:\n- { match: us.*, name: t, scale: 0.5 }\n- { match: ms.*, name: t, scale: 4 }\n";
+    let shaping = Shaping::new(&serde_yaml::from_str("{ mapping: m }").unwrap(), |_| Ok(mapping.to_string())).unwrap();
+    let limits = LimitsConfig { series_per_metric: 2, ..LimitsConfig::default() };
+    let mut bench = Bench::shaped(2, limits, 0, Arc::new(shaping));
+    bench.send(0, "us.a:10|c|#__name__:b\nus.a:10|c|#overflow:true");
+    let long = format!("us.a:100|c|#{},__name__:b", " ".repeat(5_000));
+    let refused = format!("us.a:100|c|#{}", "x".repeat(4_500));
+    bench.send(1, &format!("{long}\n{refused}\nus.a:1000|c|#__name__:b\nus.a:1000|c|#overflow:true\n{long}"));
+    let window = bench.cut();
+    assert_eq!(shown(&window, "t|counter|#__name__:b").as_deref(), Some("605/605"));
+    assert_eq!(shown(&window, "t|counter|#overflow:true").as_deref(), Some("555/555"));
+    assert_eq!(bench.producers[1].counts().tolerated[Tolerated::TagDropped as usize], 3);
 }
 
 #[test]
