@@ -595,7 +595,8 @@ impl Lane {
         Handed { window: self.window, log: std::mem::take(&mut self.log), weights, ..Handed::default() }
     }
 
-    fn take(&mut self) -> Option<Handed> {
+    /// Gives what was gained so far, in the window that stays open.
+    pub(super) fn take(&mut self) -> Option<Handed> {
         let mut values = Vec::new();
         for entry in self.table.iter_mut().chain(self.further.iter_mut().map(|(_, entry)| entry)) {
             if entry.stamp != 0 {
