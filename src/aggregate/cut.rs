@@ -271,7 +271,7 @@ impl Cutter {
                 if let Some(mut lane) = lane.try_lock_for(Duration::from_micros(50)) {
                     break part(&mut lane);
                 }
-                while let Ok(handed) = self.inbox.try_recv() {
+                if let Ok(handed) = self.inbox.try_recv() {
                     self.fold(handed, base);
                 }
             };
