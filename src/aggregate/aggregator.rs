@@ -13,7 +13,7 @@ use super::{Handed, Lane, LimitsConfig, Published, Registry, Sent};
 use crate::shape::Shaping;
 
 /// Hand-overs that may wait for the cutter; then lanes wait, and the kernel's buffer is the queue.
-const INBOX_MAX: usize = 256;
+pub(super) const INBOX_MAX: usize = 256;
 
 /// What lanes, cutter and pages share.
 pub struct Aggregator {
@@ -76,6 +76,11 @@ impl Aggregator {
     /// The first stamp of a batch: later batches, of any lane, have greater ones.
     pub fn ticket(&self) -> u64 {
         self.tickets.fetch_add(STAMPS_PER_BATCH, Ordering::Relaxed)
+    }
+
+    /// Batches with smaller stamps have begun.
+    pub(super) fn begun(&self) -> u64 {
+        self.tickets.load(Ordering::Relaxed)
     }
 
     /// Who sent in the last closed window, and whether that is everyone. A lane that is held is left out.

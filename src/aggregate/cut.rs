@@ -8,13 +8,17 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::lane::Logged;
+use super::aggregator::INBOX_MAX;
+use super::lane::{InOrder, Logged};
 use super::standing::{Body, Fold, Standing};
 use super::{Aggregator, Birth, Handed, Lane};
 use crate::model::sketch::saturate;
 use crate::model::{Buckets, Check, Column, Event, Family, Form, Kind, Recorded, Series, Stamped, Window};
 use crate::parse::ParseError;
 use crate::shape::{Presentation, SeriesOptions};
+
+/// Changes of gauges that are noted before earlier ones are added up.
+const DELTAS_MAX: usize = 1 << 18;
 
 /// What a series goes on from when it is born.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -90,11 +94,15 @@ pub struct Cutter {
     /// Born, and without a sample so far, by slot.
     born: HashMap<u32, Birth>,
     births: Vec<Series>,
-    /// Relative gauges of the open window, in stamp order once sorted.
+    /// Changes of gauges that are not added up so far, with slot and stamp.
     deltas: Vec<(u32, u64, f64)>,
-    stamped: Vec<Stamped>,
-    events: Vec<(i64, Arc<Event>)>,
-    checks: Vec<(i64, Arc<Check>)>,
+    /// How many of them there may be before earlier ones are added up.
+    deltas_max: usize,
+    /// Batches with smaller stamps had begun when lanes were last asked for all they have.
+    begun: u64,
+    stamped: InOrder<Stamped>,
+    events: InOrder<(i64, Arc<Event>)>,
+    checks: InOrder<(i64, Arc<Check>)>,
     /// Handed over by lanes that were quicker than the cut.
     ahead: Vec<Handed>,
     report: CutReport,
@@ -151,6 +159,8 @@ impl Cutter {
             born: HashMap::new(),
             births: Vec::new(),
             deltas: Vec::new(),
+            deltas_max: DELTAS_MAX,
+            begun: 0,
             stamped: Vec::new(),
             events: Vec::new(),
             checks: Vec::new(),
@@ -159,12 +169,10 @@ impl Cutter {
         }
     }
 
-    /// Names the families of earlier processes as they were named then: oldest first, so that a clash of types
-    /// is settled the same way.
-    pub fn keep_names(&mut self, names: impl IntoIterator<Item = (String, Kind)>) {
-        for (name, kind) in names {
-            self.aggregator.registry.names.lock().of(&name, kind, self.options.counter_suffix);
-        }
+    /// Names the families of earlier processes as they were named then, given as `(name, kind, Prometheus name)`,
+    /// so that a clash of types is settled the same way. The order counts only for those that are named anew.
+    pub fn keep_names(&mut self, named: &[(String, Kind, String)]) {
+        self.aggregator.registry.names.lock().keep(named, self.options.counter_suffix);
     }
 
     /// Puts back the series that were live when an earlier process stopped.
@@ -199,7 +207,12 @@ impl Cutter {
     /// Waits up to `patience` for a hand-over and adds it up.
     pub fn fold_next(&mut self, patience: Duration, base: &mut dyn FnMut(&Series) -> Option<Base>) {
         match self.inbox.recv_timeout(patience) {
-            Ok(handed) => self.fold(handed, base),
+            Ok(handed) => {
+                self.fold(handed, base);
+                if self.deltas.len() > self.deltas_max {
+                    self.settle_earlier(base);
+                }
+            }
             Err(RecvTimeoutError::Timeout) => {}
             // All lanes are gone: nothing will come any more.
             Err(RecvTimeoutError::Disconnected) => std::thread::sleep(patience),
@@ -217,12 +230,17 @@ impl Cutter {
         let next = self.window.wrapping_add(1);
         self.aggregator.window.store(next, Ordering::Release);
         self.aggregator.registry.turn();
-        self.collect(next, base);
+        let departed = self.departed;
+        self.collect(base, |lane| {
+            lane.part_with(departed);
+            lane.turn(next)
+        });
         self.notice_births();
         self.born.retain(|_, born| !born.series.is_gone());
         // After a flood of births the map would stay as large as that was.
         self.born.shrink_to(self.born.len() * 2);
-        self.apply_deltas();
+        self.settle(u64::MAX);
+        self.deltas_max = DELTAS_MAX;
         let gone = self.expire();
         let roster = match &self.roster {
             Some(roster) => roster.clone(),
@@ -237,9 +255,9 @@ impl Cutter {
             columns,
             births: std::mem::take(&mut self.births),
             gone,
-            stamped: std::mem::take(&mut self.stamped),
-            events: std::mem::take(&mut self.events),
-            checks: std::mem::take(&mut self.checks),
+            stamped: in_order(&mut self.stamped),
+            events: in_order(&mut self.events),
+            checks: in_order(&mut self.checks),
             own,
         };
         self.window = next;
@@ -256,17 +274,16 @@ impl Cutter {
         Window { own, ..Window::of(end, interval, rows) }
     }
 
-    /// Has every lane hand over the closing window, and adds it all up.
-    fn collect(&mut self, next: u32, base: &mut dyn FnMut(&Series) -> Option<Base>) {
+    /// Has every lane give what it gained, and adds it all up.
+    fn collect(&mut self, base: &mut dyn FnMut(&Series) -> Option<Base>, part: impl Fn(&mut Lane) -> Option<Handed>) {
         let lanes: Vec<Arc<Mutex<Lane>>> = self.aggregator.lanes.read().iter().map(|(lane, _)| lane.clone()).collect();
         for lane in lanes {
             let handed = loop {
                 // A lane that waits for room in the inbox holds its lock: keep the inbox moving.
                 if let Some(mut lane) = lane.try_lock_for(Duration::from_micros(50)) {
-                    lane.part_with(self.departed);
-                    break lane.turn(next);
+                    break part(&mut lane);
                 }
-                while let Ok(handed) = self.inbox.try_recv() {
+                if let Ok(handed) = self.inbox.try_recv() {
                     self.fold(handed, base);
                 }
             };
@@ -274,7 +291,9 @@ impl Cutter {
                 self.fold(handed, base);
             }
         }
-        while let Ok(handed) = self.inbox.try_recv() {
+        // What was handed over before is among so many; what comes meanwhile need not be.
+        for _ in 0..INBOX_MAX {
+            let Ok(handed) = self.inbox.try_recv() else { break };
             self.fold(handed, base);
         }
     }
@@ -457,18 +476,32 @@ impl Cutter {
         self.families.len() - 1
     }
 
-    /// Settles gauges: the latest set of the window, and every later relative change.
-    fn apply_deltas(&mut self) {
-        let mut deltas = std::mem::take(&mut self.deltas);
-        deltas.sort_unstable_by_key(|&(slot, stamp, _)| (slot, stamp));
-        for (slot, stamp, delta) in deltas {
-            let Some(standing) = self.standings.get_mut(slot as usize).and_then(Option::as_mut) else { continue };
-            if let Body::Gauge { value, set } = &mut standing.body
+    /// Adds up the changes of gauges that no set can come between any more: those of batches that had begun by the last
+    /// call and are recorded by now. Lanes give every set they hold.
+    fn settle_earlier(&mut self, base: &mut dyn FnMut(&Series) -> Option<Base>) {
+        self.collect(base, Lane::take);
+        self.settle(self.begun);
+        self.begun = self.aggregator.begun();
+        self.deltas_max = self.deltas.len() + DELTAS_MAX;
+    }
+
+    /// Settles gauges: the latest set of the window, and every later relative change with a smaller stamp than `before`.
+    fn settle(&mut self, before: u64) {
+        let standings = &mut self.standings;
+        self.deltas.sort_unstable_by_key(|&(slot, stamp, _)| (slot, stamp));
+        self.deltas.retain(|&(slot, stamp, delta)| {
+            if stamp >= before {
+                return true;
+            }
+            let body = standings.get_mut(slot as usize).and_then(Option::as_mut).map(|standing| &mut standing.body);
+            if let Some(Body::Gauge { value, set }) = body
                 && stamp > *set
             {
                 *value = saturate(*value + delta);
             }
-        }
+            false
+        });
+        self.deltas.shrink_to_fit();
     }
 
     /// Lets go of series that were idle for too long.
@@ -608,7 +641,17 @@ fn fold_of(seconds: bool, dd: bool, kind: Kind) -> Fold<'static> {
     Fold { divisor: if kind == Kind::Timer && seconds { 1_000.0 } else { 1.0 }, dd: dd && kind == Kind::Distribution, bounds: None }
 }
 
+/// What came, as it came over all lanes.
+fn in_order<T>(came: &mut InOrder<T>) -> Vec<T> {
+    let mut came = std::mem::take(came);
+    came.sort_unstable_by_key(|&(stamp, _)| stamp);
+    came.into_iter().map(|(_, what)| what).collect()
+}
+
 /// Windows that cover a time, at least one.
 fn windows(time: Duration, interval: Duration) -> u32 {
     u32::try_from(time.as_nanos().div_ceil(interval.as_nanos().max(1))).unwrap_or(u32::MAX).max(1)
 }
+
+#[cfg(test)]
+mod tests;

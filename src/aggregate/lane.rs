@@ -54,10 +54,10 @@ pub struct Lane {
     log: Vec<Logged>,
     /// Weights the log refers to; the first is 1.
     weights: Vec<f64>,
-    stamped: Vec<Stamped>,
+    stamped: InOrder<Stamped>,
     stamped_bytes: usize,
-    events: Vec<(i64, Arc<Event>)>,
-    checks: Vec<(i64, Arc<Check>)>,
+    events: InOrder<(i64, Arc<Event>)>,
+    checks: InOrder<(i64, Arc<Check>)>,
     events_bytes: usize,
     /// One rejected line per reason and window.
     examples: Vec<(ParseError, Box<[u8]>)>,
@@ -127,6 +127,9 @@ pub struct Gain {
     pub value: f64,
 }
 
+/// What a window lists one by one, each with the stamp that orders it among all lanes' lines.
+pub(super) type InOrder<T> = Vec<(u64, T)>;
+
 /// Everything a lane gained in one window, or in a part of it.
 #[derive(Default)]
 pub struct Handed {
@@ -134,9 +137,9 @@ pub struct Handed {
     pub values: Vec<Gain>,
     pub log: Vec<Logged>,
     pub weights: Vec<f64>,
-    pub stamped: Vec<Stamped>,
-    pub events: Vec<(i64, Arc<Event>)>,
-    pub checks: Vec<(i64, Arc<Check>)>,
+    pub stamped: InOrder<Stamped>,
+    pub events: InOrder<(i64, Arc<Event>)>,
+    pub checks: InOrder<(i64, Arc<Check>)>,
     pub examples: Vec<(ParseError, Box<[u8]>)>,
 }
 
@@ -234,7 +237,7 @@ impl Lane {
     /// Records one metric line. `stamp` orders it among all lanes' samples; never 0.
     pub fn record(&mut self, registry: &Registry, metric: &Metric<'_>, stamp: u64) {
         if metric.stands_apart().is_some() {
-            return self.record_stamped(registry, metric);
+            return self.record_stamped(registry, metric, stamp);
         }
         self.record_line(registry, &Line::new(registry, metric), None, stamp);
     }
@@ -258,7 +261,7 @@ impl Lane {
 
     #[inline]
     fn record_line(&mut self, registry: &Registry, line: &Line<'_>, place: Option<usize>, stamp: u64) {
-        let (at, overflow) = match self.find(line, place) {
+        let (at, unheld) = match self.find(line, place) {
             Some(at) => (At::Own(at), None),
             None => match self.admit(registry, line) {
                 Some(admitted) => admitted,
@@ -278,8 +281,13 @@ impl Lane {
             entry.stamp = stamp;
         }
         let slot = entry.series.slot();
-        self.counts.tolerate(entry.tags);
-        let scale = overflow.unwrap_or_else(|| if entry.scale == 0 { 1.0 } else { self.scales[entry.scale as usize] });
+        let scale = match unheld {
+            Some(scale) => scale,
+            None => {
+                self.counts.tolerate(entry.tags);
+                if entry.scale == 0 { 1.0 } else { self.scales[entry.scale as usize] }
+            }
+        };
         let samples = &mut self.counts.samples[line.spelling.kind as usize];
         match (line.spelling.kind, line.values) {
             (Kind::Counter, Values::One(value)) => {
@@ -313,26 +321,26 @@ impl Lane {
         }
     }
 
-    /// Notes an event. `arrival` is unix seconds.
-    pub fn record_event(&mut self, event: Event, arrival: i64) {
+    /// Notes an event. `arrival` is unix seconds; `stamp` as for a metric line.
+    pub fn record_event(&mut self, event: Event, arrival: i64, stamp: u64) {
         self.events_bytes += event.bytes();
         if self.events_bytes > EVENTS_MAX {
             return self.count_shed(Limit::EventsPerWindow, 0);
         }
         self.counts.accepted += 1;
         self.counts.events[event.alert_type as usize] += 1;
-        self.events.push((arrival, Arc::new(event)));
+        self.events.push((stamp, (arrival, Arc::new(event))));
     }
 
-    /// Notes a service check. `arrival` is unix seconds.
-    pub fn record_check(&mut self, check: Check, arrival: i64) {
+    /// Notes a service check. `arrival` is unix seconds; `stamp` as for a metric line.
+    pub fn record_check(&mut self, check: Check, arrival: i64, stamp: u64) {
         self.events_bytes += check.bytes();
         if self.events_bytes > EVENTS_MAX {
             return self.count_shed(Limit::EventsPerWindow, 0);
         }
         self.counts.accepted += 1;
         self.counts.checks[check.status as usize] += 1;
-        self.checks.push((arrival, Arc::new(check)));
+        self.checks.push((stamp, (arrival, Arc::new(check))));
     }
 
     /// Counts a refused line and keeps it as this window's example of its reason.
@@ -366,7 +374,7 @@ impl Lane {
 
     /// Finds a line that is not in the table: under a further spelling, else by the registry, and makes room for it.
     ///
-    /// For a line that overflows also gives its scale, which is not that of the series that stands in.
+    /// For a line whose spelling is not held also gives its scale, which is not that of the entry.
     #[cold]
     fn admit(&mut self, registry: &Registry, line: &Line<'_>) -> Option<(At, Option<f64>)> {
         if let Some(at) = self.find_further(line) {
@@ -381,7 +389,7 @@ impl Lane {
                 // One that is too long to be held asks each time.
                 Resolved::Series(series) if !is_short(&line.spelling) => {
                     self.counts.tolerate(route.tolerated);
-                    self.hold(registry, series, 1.0, ToleratedSet::default()).map(|at| (At::Own(at), Some(route.scale)))
+                    self.hold_for_another(registry, series).map(|at| (At::Own(at), Some(route.scale)))
                 }
                 Resolved::Series(series) => {
                     self.hold_further(registry, series, line, (route.scale, route.tolerated)).map(|at| (At::Further(at), None))
@@ -398,7 +406,7 @@ impl Lane {
                 Resolved::Overflow(series, limit) => {
                     self.counts.limited[limit as usize] += members(line.values);
                     self.counts.tolerate(route.tolerated);
-                    self.hold(registry, series, 1.0, ToleratedSet::default()).map(|at| (At::Own(at), Some(route.scale)))
+                    self.hold_for_another(registry, series).map(|at| (At::Own(at), Some(route.scale)))
                 }
                 Resolved::Shed(limit) => {
                     self.count_shed(limit, members(line.values));
@@ -457,6 +465,12 @@ impl Lane {
         Some(placed.bucket_index())
     }
 
+    /// The place of a series for a line of another spelling: lines of its own will find it as theirs.
+    fn hold_for_another(&mut self, registry: &Registry, series: Series) -> Option<usize> {
+        let (scale, tags) = registry.of_own_lines(&series);
+        self.hold(registry, series, scale, tags)
+    }
+
     /// The place of a series in the table, by the spelling it was born with. `None`: it has just left.
     fn hold(&mut self, registry: &Registry, series: Series, scale: f64, tags: ToleratedSet) -> Option<usize> {
         let hash = registry.hash(&series.spelling());
@@ -508,7 +522,7 @@ impl Lane {
     }
 
     #[cold]
-    fn record_stamped(&mut self, registry: &Registry, metric: &Metric<'_>) {
+    fn record_stamped(&mut self, registry: &Registry, metric: &Metric<'_>, stamp: u64) {
         let Some(at) = metric.stands_apart() else { return };
         let route = registry.detached(&metric.spelling);
         let series = match route.resolved {
@@ -519,7 +533,7 @@ impl Lane {
                 return;
             }
         };
-        self.stamped_bytes += series.allocated_bytes() + size_of::<Stamped>();
+        self.stamped_bytes += series.allocated_bytes() + size_of::<(u64, Stamped)>();
         if self.stamped_bytes > STAMPED_MAX {
             return self.shed(Limit::StampedPerWindow, metric);
         }
@@ -535,7 +549,7 @@ impl Lane {
                 _ => value,
             });
         }
-        self.stamped.extend(stands.map(|value| Stamped { series, at, value }));
+        self.stamped.extend(stands.map(|value| (stamp, Stamped { series, at, value })));
     }
 
     /// Counts a well-formed line that is not recorded.
@@ -581,7 +595,8 @@ impl Lane {
         Handed { window: self.window, log: std::mem::take(&mut self.log), weights, ..Handed::default() }
     }
 
-    fn take(&mut self) -> Option<Handed> {
+    /// Gives what was gained so far, in the window that stays open.
+    pub(super) fn take(&mut self) -> Option<Handed> {
         let mut values = Vec::new();
         for entry in self.table.iter_mut().chain(self.further.iter_mut().map(|(_, entry)| entry)) {
             if entry.stamp != 0 {

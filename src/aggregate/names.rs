@@ -33,6 +33,12 @@ fn aside(mut base: String, kind: Kind) -> String {
     base
 }
 
+/// Whether a name of the page is `plain`, or one that a family of this type steps aside to from there.
+fn comes_of(plain: &str, kind: Kind, name: &str) -> bool {
+    let suffix = aside(String::new(), kind);
+    name.strip_prefix(plain).is_some_and(|rest| rest.split(&suffix).all(str::is_empty))
+}
+
 /// Prometheus names: one name, one type. The first type has the name; a second gets itself as a suffix.
 #[derive(Default)]
 pub(super) struct Names {
@@ -56,6 +62,19 @@ impl Names {
         let base: Arc<str> = base.into();
         self.kept.insert((kind, name.to_string()), base.clone());
         (base, clashed)
+    }
+
+    /// Gives families the names they had, as `(name, kind, Prometheus name)`. One that would not get such a name any
+    /// more, as counters do when their suffix comes or goes, is named anew.
+    pub(super) fn keep(&mut self, named: &[(String, Kind, String)], counter_suffix: bool) {
+        for (name, kind, had) in named {
+            if comes_of(&page_name(name, *kind, counter_suffix), *kind, had) && self.claim(had, *kind) {
+                self.kept.insert((*kind, name.clone()), had.as_str().into());
+            }
+        }
+        for (name, kind, _) in named {
+            self.of(name, *kind, counter_suffix);
+        }
     }
 
     /// The name a family has or would get now, and whether another type has the one it would get else.

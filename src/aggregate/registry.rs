@@ -249,6 +249,12 @@ impl Registry {
         }
     }
 
+    /// What multiplies the values of lines in a series' own spelling, and the blemishes of these. A restored series that
+    /// no line has named since has no such lines.
+    pub fn of_own_lines(&self, series: &Series) -> (f64, ToleratedSet) {
+        self.spelled.find(&series.spelling()).map_or((1.0, ToleratedSet::default()), |route| (route.scale, route.tolerated))
+    }
+
     /// What would become of a shaped identity now, without a trace. `apart`: its samples have times of their own.
     pub fn foresee(&self, kind: Kind, name: &str, tags: &[&str], apart: bool) -> Prospect {
         let key = Parts { name, tags, kind };

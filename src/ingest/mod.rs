@@ -211,11 +211,11 @@ impl Batch<'_> {
             Ok(Record::Metric(metric)) => self.stamped(&metric),
             Ok(Record::Event(event, _, tolerated)) => {
                 lane.counts().tolerate(tolerated);
-                lane.record_event(*event, producer.second());
+                lane.record_event(*event, producer.second(), self.stamp);
             }
             Ok(Record::Check(check, _, tolerated)) => {
                 lane.counts().tolerate(unlabelled(tolerated, &check.tags));
-                lane.record_check(*check, producer.second());
+                lane.record_check(*check, producer.second(), self.stamp);
             }
             Err(reason) => self.reject(reason, parsed.line),
         }

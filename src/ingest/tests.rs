@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::aggregate::{Base, CutReport, Cutter, CutterOptions, LimitsConfig, Restored, Sending};
-use crate::model::{Buckets, Column, Form, Kind, Window};
+use crate::model::{Buckets, Column, Family, Form, Kind, Window};
 use crate::parse::Tolerated;
 use crate::shape::{DropReason, Presentation, ShapeConfig, Shaping};
 
@@ -136,6 +136,51 @@ fn one_name_with_two_types_is_two_series_with_stable_names() {
     names.sort();
     assert_eq!(names, ["counter=a_b", "counter=a_b_count", "gauge=a_b_gauge", "timer=a_b_timer"]);
     assert_eq!(bench.report.clashes.len(), 2);
+}
+
+#[test]
+fn clashing_types_keep_their_names_over_a_restart() {
+    let named = |window: &Window| {
+        let of = |family: &Arc<Family>| (family.name.to_string(), family.kind, family.prom_name.to_string());
+        window.roster.iter().map(of).collect::<BTreeSet<_>>()
+    };
+    let lines = ["x:1|c", "x:1|g", "x:1|ms", "x_timer_sum:1|g", "y.z:1|ms", "y_z_count:1|c"];
+    let mut bench = one_lane();
+    bench.send(0, &lines.join("\n"));
+    let before = named(&bench.cut());
+    assert_eq!(before.iter().filter(|(name, _, page)| name != page).count(), 5);
+    let stored: Vec<_> = before.iter().cloned().collect();
+    for stored in [stored.clone(), stored.into_iter().rev().collect()] {
+        let mut restarted = one_lane();
+        restarted.cutter.keep_names(&stored);
+        for line in lines.iter().rev() {
+            restarted.send(0, line);
+        }
+        assert_eq!(named(&restarted.cut()), before);
+    }
+}
+
+#[test]
+fn families_are_named_anew_when_their_names_are_made_otherwise() {
+    let mut bench = one_lane();
+    let stored = [("c", Kind::Counter, "c_total"), ("c", Kind::Gauge, "c"), ("d", Kind::Gauge, "d_counter")];
+    bench.cutter.keep_names(&stored.map(|(name, kind, page)| (name.to_string(), kind, page.to_string())));
+    bench.send(0, "c:1|c\nc:1|g\nd:1|g");
+    let mut names: Vec<String> = bench.cut().roster.iter().map(|family| family.prom_name.to_string()).collect();
+    names.sort();
+    assert_eq!(names, ["c", "c_counter", "d"]);
+}
+
+#[test]
+fn what_is_listed_in_a_window_keeps_the_order_of_arrival_over_lanes() {
+    let mut bench = Bench::new(2, LimitsConfig::default(), 0);
+    for (lane, number) in [(1, 2), (0, 0), (1, 1), (0, 3)] {
+        bench.send(lane, &format!("_sc|db|{number}\n_e{{1,1}}:{number}|t\ng:{number}|g|T1700000000"));
+    }
+    let window = bench.cut();
+    assert_eq!(window.checks.iter().map(|(_, check)| check.status as u8).collect::<Vec<_>>(), [2, 0, 1, 3]);
+    assert_eq!(window.events.iter().map(|(_, event)| event.title.to_string()).collect::<Vec<_>>(), ["2", "0", "1", "3"]);
+    assert_eq!(window.stamped.iter().map(|stamped| stamped.value).collect::<Vec<_>>(), [2.0, 0.0, 1.0, 3.0]);
 }
 
 #[test]
@@ -604,6 +649,22 @@ fn long_further_spellings_are_counted_and_not_held() {
         bench.send(0, &format!("a:1|c|#x,{blanks}"));
     }
     assert_eq!(rows(&bench.cut()), [("a|counter|#x".to_string(), "300/300".to_string())]);
+}
+
+#[test]
+fn what_a_line_of_another_spelling_is_recorded_by_keeps_its_own_scale_and_blemishes() {
+    let mapping = "mappings:\n- { match: us.*, name: t, scale: 0.5 }\n- { match: ms.*, name: t, scale: 4 }\n";
+    let shaping = Shaping::new(&serde_yaml::from_str("{ mapping: m }").unwrap(), |_| Ok(mapping.to_string())).unwrap();
+    let limits = LimitsConfig { series_per_metric: 2, ..LimitsConfig::default() };
+    let mut bench = Bench::shaped(2, limits, 0, Arc::new(shaping));
+    bench.send(0, "us.a:10|c|#__name__:b\nus.a:10|c|#overflow:true");
+    let long = format!("us.a:100|c|#{},__name__:b", " ".repeat(5_000));
+    let refused = format!("us.a:100|c|#{}", "x".repeat(4_500));
+    bench.send(1, &format!("{long}\n{refused}\nus.a:1000|c|#__name__:b\nus.a:1000|c|#overflow:true\n{long}"));
+    let window = bench.cut();
+    assert_eq!(shown(&window, "t|counter|#__name__:b").as_deref(), Some("605/605"));
+    assert_eq!(shown(&window, "t|counter|#overflow:true").as_deref(), Some("555/555"));
+    assert_eq!(bench.producers[1].counts().tolerated[Tolerated::TagDropped as usize], 3);
 }
 
 #[test]

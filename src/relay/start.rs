@@ -264,7 +264,7 @@ fn cutter(aggregator: &Arc<Aggregator>, inbox: Receiver<Handed>, config: &Config
         presentation: presentation(config),
     };
     let mut cutter = Cutter::new(aggregator.clone(), inbox, options);
-    cutter.keep_names(store.names().into_iter().map(|(name, kind, _)| (name, kind)));
+    cutter.keep_names(&store.names());
     let restored = store.live().into_iter().map(|live| Restored {
         kind: live.kind,
         name: live.name,
