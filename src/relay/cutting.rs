@@ -91,7 +91,10 @@ impl Cutting {
             let _ = self.out.send(window);
         } else if let Err(TrySendError::Full(window)) = self.out.try_send(window) {
             if self.held_at.replace(window.end) != Some(window.end) {
-                tracing::warn!(end = window.end, "earlier windows are still being worked on; the next one ends when there is room, and is longer");
+                tracing::warn!(
+                    end = window.end,
+                    "earlier windows are still being worked on; the next one ends when there is room, and is longer"
+                );
             }
             self.held = Some(window);
         }

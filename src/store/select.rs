@@ -16,7 +16,7 @@ use super::timeline::Timeline;
 use super::tracks::Track;
 use crate::clock::Clock;
 use crate::model::labels::NAME;
-use crate::model::{Labels, Matcher, Room, Select, SelectError, Selected, SeriesSlice, TimeRange};
+use crate::model::{Labels, Matcher, Room, Sample, Select, SelectError, Selected, SeriesSlice, TimeRange};
 
 /// As many series as a query may have.
 const SERIES: usize = 50_000;
