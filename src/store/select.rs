@@ -112,7 +112,7 @@ impl Store {
             if let Some(selected) = self.try_select(most, matchers, Scope { range, interval: self.0.interval, room })? {
                 return Ok(selected);
             }
-            room.give(room.taken() - taken);
+            room.give(room.taken().saturating_sub(taken));
         }
         Err(SelectError::Store("hours ended while it was read; try again".into()))
     }

@@ -11,6 +11,11 @@ fn old_hours_are_answered_from_the_file_as_they_were_from_memory() {
     let mut seen: Vec<Vec<SeriesText>> = Vec::new();
     let names = ["hits", "wait", "wait_count", "wait_sum"];
     let hour = |hour: i64| (START + hour * 3_600_000, START + (hour + 1) * 3_600_000);
+    let native = |store: &Store, (start, end): (i64, i64)| {
+        let selected = store.select(&matchers(&[("__name__", "wait")]), TimeRange { start, end }).unwrap();
+        selected.series.into_iter().flat_map(|slice| slice.samples).collect::<Vec<_>>()
+    };
+    let mut natives = Vec::new();
     let (mut total, mut count, mut sum) = (0.0, 0.0, 0.0);
     for n in 1..=4 * 360 {
         let end = START + n * STEP;
@@ -26,6 +31,7 @@ fn old_hours_are_answered_from_the_file_as_they_were_from_memory() {
             let mut found: Vec<SeriesText> = names.iter().flat_map(|name| select(&store, &[("__name__", name)], start, end)).collect();
             found.extend(select(&store, &[("__name__", "wait"), ("quantile", "~.*")], start, end));
             seen.push(found);
+            natives.push(native(&store, (start, end)));
         }
     }
     drop((store, writer));
@@ -35,6 +41,7 @@ fn old_hours_are_answered_from_the_file_as_they_were_from_memory() {
         let mut found: Vec<SeriesText> = names.iter().flat_map(|name| select(&store, &[("__name__", name)], start, end)).collect();
         found.extend(select(&store, &[("__name__", "wait"), ("quantile", "~.*")], start, end));
         assert_eq!(&found, before, "hour {n}");
+        assert!(native(&store, (start, end)) == natives[n], "whole sketches of hour {n}");
         assert_eq!(found.len(), 6);
         assert!(found.iter().all(|(_, samples)| samples.len() == 360));
     }
@@ -132,6 +139,11 @@ fn a_tag_named_as_the_label_of_parts_moves_aside_as_on_the_page() {
     let quantiles = ["0.5", "0.99"].map(|q| format!("rest{{exported_quantile=\"0.5\", quantile=\"{q}\"}}"));
     assert_eq!(found(&[("__name__", "rest"), ("quantile", "~.+")]), quantiles);
     assert_eq!(found(&[("__name__", "rest_count")]), [r#"rest_count{exported_quantile="0.5"}"#]);
+    let (store, _writer) = Store::in_memory(Duration::from_millis(STEP as u64), &[], Vec::new(), START).unwrap();
+    let own = shown_as(histogram(&[1.0]), of(0, "wait", "le:a"));
+    store.show(&Arc::new(window(START + STEP, vec![(own, timer(None, 1.0, 1.0))])));
+    let shown = select(&store, &[("__name__", "wait_count")], START, START + STEP);
+    assert_eq!(shown, [(r#"wait_count{exported_le="a"}"#.to_string(), vec![(START + STEP, 1.0)])], "of what is not kept");
 }
 
 #[test]
