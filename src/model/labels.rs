@@ -133,7 +133,7 @@ pub fn moved_aside(labels: Labels, reserved: &str) -> Labels {
     labels.with(&free, labels.get(reserved)).with(reserved, "")
 }
 
-/// The pairs that [`derive`] makes labels of; names are distinct.
+/// The pairs that [`derive()`] makes labels of; names are distinct.
 pub fn pairs<'a>(name: &'a str, tags: impl Iterator<Item = &'a str>) -> Vec<(Cow<'a, str>, Cow<'a, str>)> {
     let mut pairs = vec![(Cow::Borrowed(NAME), Cow::Borrowed(name))];
     for tag in tags.filter(|tag| !is_reserved(tag)) {

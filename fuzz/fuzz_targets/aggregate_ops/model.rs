@@ -161,7 +161,9 @@ impl Model {
         self.samples[identity.0 as usize] += members;
         let standing = self.live.entry(identity.clone()).or_insert_with(|| {
             self.next.births.push(identity.clone());
-            Standing { base: self.left.get(&identity).cloned().unwrap_or_default(), ..Standing::default() }
+            // A gauge that left begins anew.
+            let left = self.left.get(&identity).cloned().unwrap_or_default();
+            Standing { base: Base { gauge: 0.0, ..left }, ..Standing::default() }
         });
         standing.touched = true;
         match identity.0 {

@@ -158,3 +158,33 @@ fn a_gauge_that_returns_begins_at_nothing() {
     drop((store, writer));
     assert_eq!(base(&open(dir.path()).0), None);
 }
+
+#[test]
+fn series_that_leave_again_in_each_others_slots_end_again() {
+    let dir = TempDir::new().unwrap();
+    let (store, _writer) = open(dir.path());
+    let mut at = START;
+    let mut total = 0.0;
+    for life in 0..3 {
+        total += 1.0;
+        let of = |slot: u32, name: &str| family(vec![series(slot ^ (life & 1), Kind::Counter, name, &[])]);
+        at += STEP;
+        let (one, other) = (of(0, "one"), of(1, "other"));
+        store.append(&window(at, vec![(one.clone(), counter(1.0, total)), (other.clone(), counter(1.0, total))]));
+        at += STEP;
+        store.append(&window(at, vec![(one, counter(0.0, total)), (other, counter(0.0, total))]));
+        at += STEP;
+        store.append(&window(at, vec![]));
+        let now = TimeRange { start: at, end: at + STEP };
+        assert!(store.label_sets(&matchers(&[("__name__", "~one|other")]), now).unwrap().is_empty(), "life {life}");
+        for name in ["one", "other"] {
+            let of_name = store.select(&matchers(&[("__name__", name)]), TimeRange { start: START, end: at }).unwrap();
+            let ends = of_name.series[0].samples.iter().filter(|sample| matches!(sample.value, SampleValue::Stale)).count();
+            assert_eq!(ends, life as usize + 1, "{name}, life {life}");
+        }
+        for _ in 0..4 {
+            at += STEP;
+            store.append(&window(at, vec![]));
+        }
+    }
+}
