@@ -74,7 +74,6 @@ pub(super) struct Scratch {
     /// Where in `spelled` the window of each timer is.
     pub(super) sketch: Vec<Range<usize>>,
     pub(super) spelled: Vec<u8>,
-    pub(super) seen: usize,
     /// Places whose standing must be written, and those whose count and sum must.
     pub(super) standing: Vec<u32>,
     pub(super) exact: Vec<u32>,
@@ -289,7 +288,7 @@ impl Head {
     /// Forgets the longest dead while there are too many.
     pub(super) fn bound_known(&mut self) {
         let known: usize = self.shelves.iter().map(|shelf| shelf.known.len()).sum();
-        let live: usize = self.shelves.iter().map(|shelf| shelf.live).sum();
+        let live: usize = self.shelves.iter().map(|shelf| shelf.live()).sum();
         let most = (live * KNOWN_PER_LIVE).max(KNOWN_AT_LEAST).min(live.saturating_add(self.dead_max));
         if known > most {
             // A tenth more than needed, so that it is not done again at once.

@@ -94,7 +94,6 @@ impl Replayed {
             let shelf = self.head.shelf_mut(role);
             let Some(place) = shelf.find(number) else { continue };
             let known = &mut shelf.known[place];
-            shelf.live -= usize::from(known.is_live());
             (known.left, known.value) = (left, value);
             if let (Some((sketched, _)), Some(ever)) = (shelf.tracks.sketched(place), ever) {
                 sketched.ever = ever;
@@ -138,6 +137,6 @@ impl Head {
 
     /// Counts what is live.
     pub(super) fn live(&self) -> usize {
-        WINDOWED.iter().map(|&role| self.shelf(role).live).sum()
+        WINDOWED.iter().map(|&role| self.shelf(role).live()).sum()
     }
 }

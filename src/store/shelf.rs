@@ -48,13 +48,16 @@ pub(super) struct Shelf {
     pub(super) known: Vec<Known>,
     /// The samples of each.
     pub(super) tracks: Tracks,
-    /// How many of them are live.
-    pub(super) live: usize,
 }
 
 impl Shelf {
     pub(super) fn new(role: Role) -> Shelf {
-        Shelf { role, next: 0, numbers: Vec::new(), known: Vec::new(), tracks: Tracks::new(role), live: 0 }
+        Shelf { role, next: 0, numbers: Vec::new(), known: Vec::new(), tracks: Tracks::new(role) }
+    }
+
+    /// How many of them are live.
+    pub(super) fn live(&self) -> usize {
+        self.known.iter().filter(|known| known.is_live()).count()
     }
 
     /// Where the series with a number is.
@@ -78,7 +81,6 @@ impl Shelf {
         if self.numbers.last().is_some_and(|last| *last >= number) {
             return None;
         }
-        self.live += usize::from(known.is_live());
         self.next = number.sequence() + 1;
         self.numbers.push(number);
         self.known.push(known);
@@ -93,9 +95,7 @@ impl Shelf {
 
     /// Notes that a series is here again; true when it had left.
     pub(super) fn revive(&mut self, at: usize) -> bool {
-        let returned = std::mem::replace(&mut self.known[at].left, LIVE) != LIVE;
-        self.live += usize::from(returned);
-        returned
+        std::mem::replace(&mut self.known[at].left, LIVE) != LIVE
     }
 
     /// Adds a float sample; false when the slot is taken.
@@ -109,7 +109,6 @@ impl Shelf {
         if !self.known[at].is_live() {
             return false;
         }
-        self.live -= 1;
         self.known[at].left = time;
         self.tracks.end(at, slot)
     }

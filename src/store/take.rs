@@ -79,7 +79,6 @@ impl Head {
                 continue;
             }
             let mark = std::mem::replace(&mut scratch.mark[place], serial);
-            scratch.seen += usize::from(mark != serial);
             // Whoever reads the gains must know what they are added to.
             let new = mark != serial.wrapping_sub(1);
             if shelf.revive(place) {
@@ -123,17 +122,16 @@ impl Head {
         for role in WINDOWED {
             let (shelf, scratch) = (&mut self.shelves[role as usize], &mut self.scratch[role as usize]);
             scratch.grow(shelf.known.len(), role);
-            if scratch.seen < shelf.live {
-                let mut ended = Vec::new();
-                for place in 0..shelf.known.len() {
-                    if scratch.mark[place] != self.serial && shelf.end(place, slot, at) {
-                        ended.push(shelf.numbers[place].sequence());
-                        self.moved.insert(shelf.numbers[place]);
-                    }
+            let mut ended = Vec::new();
+            for place in 0..shelf.known.len() {
+                if scratch.mark[place] != self.serial && shelf.end(place, slot, at) {
+                    ended.push(shelf.numbers[place].sequence());
+                    self.moved.insert(shelf.numbers[place]);
                 }
+            }
+            if !ended.is_empty() {
                 frame.ends(role, &ended);
             }
-            scratch.seen = 0;
         }
     }
 
