@@ -94,7 +94,7 @@ impl Bench {
                 let stamped = what == 15 && !self.model.out_of_memory;
                 let stamp = if stamped { format!("|T{NOW}") } else { String::new() };
                 self.send(lane, format!("{}{stamp}", line.text()).as_bytes());
-                self.model.take(&line, lane == 2, stamped);
+                self.model.take(&line, lane, stamped);
             }
         }
     }

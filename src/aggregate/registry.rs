@@ -373,11 +373,13 @@ impl Registry {
         let names: Vec<&str> = tags.iter().map(AsRef::as_ref).collect();
         let key = Parts { name, tags: &names, kind };
         let live = self.canon.get(&key as &dyn Identified).map(|found| found.key().0.clone());
-        if live.is_some() || self.refusal(&nursery, &key).is_some() {
+        // What gathers the overflow of a name stands beside the limits, as it did when it was born.
+        let gathers = names == ["overflow:true"];
+        if live.is_some() || (!gathers && self.refusal(&nursery, &key).is_some()) {
             return live;
         }
         let spelling = Spelling { name: sent_name.as_bytes(), tags: joined.as_bytes(), kind, style: NameStyle::Canonical };
-        self.bear(&mut nursery, spelling, &as_it_is(name, tags), true)
+        self.bear(&mut nursery, spelling, &as_it_is(name, tags), !gathers)
     }
 
     /// Gives a series that was not born of a line, such as a restored one, the spelling of its first line: by another

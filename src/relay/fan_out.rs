@@ -44,13 +44,10 @@ impl FanOut {
             let cut = self.clock.instant();
             self.store.append(&window);
             self.store.show(&window);
-            let evaluation = self.engine.evaluate(window.end, &self.store, &mut |at, samples| self.store.record(at, &samples));
-            *self.rules.write() = self.engine.status();
-            self.tell_rules(&evaluation);
-            self.tell_alerts(&evaluation.alerts);
-            self.notify.offer(evaluation.alerts);
-            self.tell_receivers();
-            self.store.save_alerts(saved(&self.engine));
+            // A window that the stop cut short ends in the future: no time has passed that a rule could wait for.
+            if window.end <= self.clock.now_ms() || !self.stopping.load(Ordering::Acquire) {
+                self.judge(window.end);
+            }
             self.commits.ask();
             // At the end several windows may wait here, and all have to be in the store when it closes.
             if !self.stopping.load(Ordering::Acquire) {
@@ -62,6 +59,17 @@ impl FanOut {
             }
             self.page.show(window);
         }
+    }
+
+    /// Has the rules look at everything up to the end of a window.
+    fn judge(&mut self, end: i64) {
+        let evaluation = self.engine.evaluate(end, &self.store, &mut |at, samples| self.store.record(at, &samples));
+        *self.rules.write() = self.engine.status();
+        self.tell_rules(&evaluation);
+        self.tell_alerts(&evaluation.alerts);
+        self.notify.offer(evaluation.alerts);
+        self.tell_receivers();
+        self.store.save_alerts(saved(&self.engine));
     }
 
     /// Logs what began and what ended to fire.

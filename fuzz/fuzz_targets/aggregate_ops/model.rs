@@ -110,6 +110,8 @@ pub struct Model {
     pub live: BTreeMap<Identity, Standing>,
     /// Where series stood when they left last.
     pub left: BTreeMap<Identity, Base>,
+    /// By lane: spellings that overflow until the next window, also if there is room by then.
+    overflowing: BTreeMap<(usize, Kind, String, &'static str), Limit>,
     next: Cut,
     pub accepted: u64,
     pub rejected: u64,
@@ -128,6 +130,7 @@ impl Model {
             out_of_memory: false,
             live: BTreeMap::new(),
             left: BTreeMap::new(),
+            overflowing: BTreeMap::new(),
             next: Cut::default(),
             accepted: 0,
             rejected: 0,
@@ -139,21 +142,25 @@ impl Model {
         }
     }
 
-    /// Takes a line as a listener does whose signs on gauges are changes (`classic`) or not.
-    pub fn take(&mut self, line: &Line, classic: bool, stamped: bool) {
+    /// Takes a line as the listener of a lane does. On that of the last one signs on gauges are changes.
+    pub fn take(&mut self, line: &Line, lane: usize, stamped: bool) {
+        let classic = lane == 2;
         let members = line.magnitudes.len() as u64;
         if stamped && matches!(line.identity.0, Kind::Counter | Kind::Gauge) {
             return self.take_stamped(line, members);
         }
-        let identity = match self.refusal(&line.identity) {
+        let spelling = (lane, line.identity.0, line.identity.1.clone(), line.tags);
+        let known = self.overflowing.get(&spelling).copied();
+        let identity = match known.or_else(|| self.refusal(&line.identity)) {
             None => line.identity.clone(),
             Some(limit) => {
                 self.limited[limit as usize] += members;
                 let (kind, name, _) = &line.identity;
-                if self.limits.on_limit == OnLimit::Drop || self.of_name(&line.identity) == 0 {
+                if known.is_none() && (self.limits.on_limit == OnLimit::Drop || self.of_name(&line.identity) == 0) {
                     self.shed[limit as usize] += 1;
                     return;
                 }
+                self.overflowing.insert(spelling, limit);
                 (*kind, name.clone(), vec!["overflow:true".to_string()])
             }
         };
@@ -221,6 +228,7 @@ impl Model {
 
     pub fn cut(&mut self) -> Cut {
         let mut cut = std::mem::take(&mut self.next);
+        self.overflowing.clear();
         cut.births.sort();
         cut.events = std::mem::take(&mut self.events);
         for (identity, standing) in &mut self.live {

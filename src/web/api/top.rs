@@ -45,7 +45,8 @@ fn metrics(window: &Window, limit: usize) -> Vec<Value> {
         .map(|(family, column)| {
             let age = column.ages().iter().copied().min().unwrap_or(0);
             let seen = window.end - i64::from(age) * window.length.as_millis() as i64;
-            (family.series.len(), samples(column) / seconds, family, seen)
+            // An empty sum is minus zero.
+            (family.series.len(), (samples(column) + 0.0) / seconds, family, seen)
         })
         .collect();
     rows.sort_by(|a, b| b.0.cmp(&a.0).then(b.1.total_cmp(&a.1)).then(a.2.name.cmp(&b.2.name)));
