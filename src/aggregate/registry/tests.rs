@@ -73,3 +73,10 @@ fn a_restored_series_is_known_by_its_first_line_as_a_new_one_is() {
         assert_eq!((registry.promised.load(Ordering::Relaxed), registry.len()), (0, 0), "{shape}");
     }
 }
+
+#[test]
+fn what_gathers_an_overflow_is_restored_beside_the_limits() {
+    let registry = Registry::new(LimitsConfig { series_per_metric: 1, ..LimitsConfig::default() }, Arc::default());
+    let restore = |tag: &str| registry.restore(Kind::Counter, "hits", &[tag.to_string()], "hits").is_some();
+    assert_eq!([restore("of:a"), restore("of:b"), restore("overflow:true")], [true, false, true]);
+}
