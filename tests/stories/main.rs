@@ -27,5 +27,6 @@ mod look_inside;
 mod mapping_files;
 mod prometheus_scrapes;
 mod scripted_clients;
+mod stops;
 mod systemd_starts_us;
 mod transports;

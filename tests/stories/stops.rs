@@ -1,0 +1,31 @@
+//! A stop in the middle of a window.
+
+use crate::http;
+use crate::relay::{Home, Relay, wait_for};
+
+fn wait_for_alert(relay: &Relay, state: &str) {
+    let told = || http::get(relay.http, "/api/v1/alerts").ok().filter(|reply| reply.body.contains(&format!("\"state\":\"{state}\"")));
+    wait_for(state, 30, told);
+}
+
+#[test]
+fn a_rule_waits_as_long_as_it_says_when_the_relay_stops_and_starts_meanwhile() {
+    let home = Home::new("");
+    let rules = home.write("rules.yml", "groups:\n- name: g\n  rules:\n  - { alert: Deep, expr: depth > 1, for: 5s }\n");
+    home.configure(&format!("rules: {{ files: [{}], bundled: [] }}", rules.display()));
+    let start = || {
+        let mut command = home.command();
+        command.args(["--set", "aggregate.interval=5s"]);
+        Relay::start(command, &home.path("log"))
+    };
+    let relay = start();
+    relay.send("depth:5|g");
+    wait_for_alert(&relay, "pending");
+    relay.stop();
+    let log = std::fs::read_to_string(home.path("log")).unwrap();
+    assert!(!log.contains("alert fires"), "{log}");
+    let relay = start();
+    wait_for_alert(&relay, "pending");
+    wait_for_alert(&relay, "firing");
+    relay.stop();
+}
