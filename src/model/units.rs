@@ -1,9 +1,11 @@
-//! Durations (`10s`) and sizes (`64KiB`) as people write them in configuration.
+//! Durations (`10s`) and sizes (`64KiB`) as people write them in configuration; times as JSON bodies hold them.
 
 use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 /// A number of bytes. Written `512`, `64KiB`, `4MiB`, `2GiB`, `25MB`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -109,6 +111,14 @@ pub fn format_duration(duration: Duration) -> String {
     out
 }
 
+/// Unix milliseconds as an RFC 3339 time, with as much of the second as is not zero; the zero time of Go for none.
+pub fn rfc3339(at_ms: Option<i64>) -> String {
+    at_ms
+        .and_then(|ms| OffsetDateTime::from_unix_timestamp_nanos(i128::from(ms) * 1_000_000).ok())
+        .and_then(|at| at.format(&Rfc3339).ok())
+        .unwrap_or_else(|| "0001-01-01T00:00:00Z".to_string())
+}
+
 /// `#[serde(with = "duration")]` for `Duration` fields.
 pub mod duration {
     use super::*;
@@ -183,6 +193,15 @@ mod tests {
         }
         for wrong in ["", "10", "s", "1m1h", "1.5s", "10 s", "10x"] {
             assert!(parse_duration(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn times_are_written() {
+        for (ms, text) in
+            [(Some(1_435_781_430_781), "2015-07-01T20:10:30.781Z"), (Some(0), "1970-01-01T00:00:00Z"), (None, "0001-01-01T00:00:00Z")]
+        {
+            assert_eq!(rfc3339(ms), text);
         }
     }
 }

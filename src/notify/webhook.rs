@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use super::{Notification, Notify, NotifyError, WebhookConfig};
 use crate::alert::labels_fingerprint;
+use crate::model::units::rfc3339;
 use crate::model::{Alert, AlertState, Labels};
 use crate::net::{Http, Post, Url};
 
@@ -116,9 +115,9 @@ fn item<'a>(alert: &'a Alert, external_url: &'a str) -> Item<'a> {
         status: if resolved.is_some() { "resolved" } else { "firing" },
         labels: alert.labels.iter().collect(),
         annotations: alert.annotations.iter().collect(),
-        starts_at: rfc3339(alert.fired_at.unwrap_or(alert.active_at)),
-        // The zero time of Alertmanager's language: not over.
-        ends_at: resolved.map_or_else(|| "0001-01-01T00:00:00Z".to_string(), rfc3339),
+        starts_at: rfc3339(Some(alert.fired_at.unwrap_or(alert.active_at))),
+        // The zero time: not over.
+        ends_at: rfc3339(resolved),
         generator_url: external_url,
         fingerprint: format!("{:016x}", labels_fingerprint(&alert.labels)),
     }
@@ -131,9 +130,4 @@ fn common<'a>(mut sets: impl Iterator<Item = &'a Labels>) -> Map<'a> {
         shared.retain(|name, value| labels.get(name) == *value);
     }
     shared
-}
-
-fn rfc3339(unix_ms: i64) -> String {
-    let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(unix_ms) * 1_000_000);
-    at.ok().and_then(|at| at.format(&Rfc3339).ok()).unwrap_or_else(|| "0001-01-01T00:00:00Z".to_string())
 }

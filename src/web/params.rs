@@ -87,14 +87,6 @@ fn time(text: &str) -> Result<i64, String> {
     Ok(ms.clamp(-TIME_BOUND, TIME_BOUND) as i64)
 }
 
-/// An RFC 3339 time; the zero time of Go for none.
-pub(super) fn rfc3339(at_ms: Option<i64>) -> String {
-    at_ms
-        .and_then(|ms| OffsetDateTime::from_unix_timestamp_nanos(i128::from(ms) * 1_000_000).ok())
-        .and_then(|at| at.format(&Rfc3339).ok())
-        .unwrap_or_else(|| "0001-01-01T00:00:00Z".to_string())
-}
-
 /// Undoes percent-encoding; in a form `+` is a space.
 pub(super) fn decode(text: &str, form: bool) -> Result<String, ApiError> {
     let mut out = Vec::with_capacity(text.len());
@@ -155,6 +147,5 @@ mod tests {
             assert_eq!(params(text).duration("t").unwrap(), Some(Duration::from_millis(ms)), "{text}");
         }
         assert!(params("5 m").duration("t").is_err() && params("inf").duration("t").is_err() && params("NaN").time("t").is_err());
-        assert_eq!(rfc3339(Some(1_435_781_430_781)), "2015-07-01T20:10:30.781Z");
     }
 }

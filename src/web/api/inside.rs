@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::{Call, Data};
+use crate::model::units::rfc3339;
 use crate::model::{CheckStatus, TimeRange};
 use crate::store::Note;
-use crate::web::params::rfc3339;
 use crate::web::reply::{ApiError, ErrorType};
 
 /// Events in an answer, unless `limit` says otherwise, and at most.

@@ -5,9 +5,9 @@ use serde_json::{Map, Value, json};
 use super::{Call, Data};
 use crate::alert::{GroupStatus, RuleHealth, RuleKind, RuleStatus};
 use crate::encode::number;
+use crate::model::units::rfc3339;
 use crate::model::{Alert, Labels, Matcher};
 use crate::query;
-use crate::web::params::rfc3339;
 use crate::web::reply::ApiError;
 
 /// Every pending and firing alert.

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::{Call, Data};
 use crate::aggregate::Sending;
+use crate::model::units::rfc3339;
 use crate::model::{Column, Family, Window};
-use crate::web::params::rfc3339;
 use crate::web::reply::ApiError;
 
 /// Rows of each list, unless `limit` says otherwise, and at most.
