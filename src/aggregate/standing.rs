@@ -18,10 +18,20 @@ pub(super) struct Standing {
     pub(super) last: u32,
     /// Idle windows after which it leaves; 0 = never.
     pub(super) expire: u32,
-    pub(super) family: u32,
-    pub(super) row: u32,
+    pub(super) place: Place,
     pub(super) body: Body,
 }
+
+/// Where a series lies in a window: its family in the roster, its row in the family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) family: u32,
+    pub(super) row: u32,
+}
+
+/// All of them, by slot.
+#[derive(Default)]
+pub(super) struct Standings(Vec<Option<Standing>>);
 
 #[derive(Debug)]
 pub(super) enum Body {
@@ -41,6 +51,50 @@ pub(super) enum Body {
         sum: f64,
         window: Option<Box<Dist>>,
     },
+}
+
+impl Standings {
+    pub(super) fn get(&self, slot: u32) -> Option<&Standing> {
+        self.0.get(slot as usize)?.as_ref()
+    }
+
+    pub(super) fn get_mut(&mut self, slot: u32) -> Option<&mut Standing> {
+        self.0.get_mut(slot as usize)?.as_mut()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Standing> {
+        self.0.iter().flatten()
+    }
+
+    pub(super) fn insert(&mut self, standing: Standing) {
+        let slot = standing.series.slot() as usize;
+        if self.0.len() <= slot {
+            self.0.resize_with(slot + 1, || None);
+        }
+        self.0[slot] = Some(standing);
+    }
+
+    pub(super) fn remove(&mut self, slot: u32) -> Option<Standing> {
+        self.0.get_mut(slot as usize)?.take()
+    }
+
+    /// Lets go of room that stood for series which have left.
+    pub(super) fn give_back(&mut self) {
+        let used = self.0.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
+        self.0.truncate(used);
+        self.0.shrink_to(used * 2);
+    }
+}
+
+impl Standing {
+    /// Leaves at the end of `window` when it was idle for too long and no lane has met it since; answers whether it has.
+    pub(super) fn leave(&self, window: u32) -> bool {
+        if self.expire == 0 || window.saturating_sub(self.last) < self.expire {
+            return false;
+        }
+        let seen = self.series.last_met();
+        seen <= window && self.series.leave(seen)
+    }
 }
 
 impl Body {
