@@ -23,5 +23,5 @@ pub use cut::{Base, CutReport, Cutter, CutterOptions, Restored};
 pub use lane::{Gain, Handed, Lane, Line, Logged, Patience, TOGETHER};
 pub use names::page_name;
 pub use registry::{Birth, Limit, Prospect, Registry, Resolved, Route, unlabelled};
-pub use schedule::Schedule;
+pub use schedule::{Due, Schedule};
 pub use senders::Sent;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::Receiver;
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::commits::Commits;
-use super::cutting::{BaseOf, Cutting, resident_bytes};
+use super::cutting::{self, BaseOf, Cutting, resident_bytes};
 use super::fan_out::FanOut;
 use super::inside::{self, Sinks};
 use super::own::Own;
@@ -36,8 +36,6 @@ use crate::store::{self, Lock, Note, Store, StoreError, Writer};
 use crate::telemetry::{self, Telemetry};
 use crate::web::{self, App, Health, HttpConfig, Page, State, TimerForm, TimerUnit};
 
-/// Windows that may wait for the fan-out: each takes memory for every series.
-const WINDOWS_MAX: usize = 4;
 /// Of `limits.memory`, for each series that has left and stays known: they take some quarter of it.
 const BYTES_PER_DEAD: usize = 4_096;
 
@@ -159,7 +157,7 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
     store.bound_dead(config.limits.memory.bytes() / BYTES_PER_DEAD);
     store.suffix_counters(config.scrape.counter_suffix);
     let cutter = cutter(&aggregator, inbox, config, &store);
-    let (windows, waiting) = sync_channel(WINDOWS_MAX);
+    let (windows, waiting) = cutting::windows();
     let saved = saved_alerts(&store);
     let settings = Settings { window: config.aggregate.interval, external_url, clock: clock.clone(), ..Settings::default() };
     let engine = Engine::new(rules, settings, saved);

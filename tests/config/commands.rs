@@ -1,0 +1,116 @@
+//! The commands that read a configuration, and their exit codes.
+
+use statsd_relay::config::REFERENCE;
+
+use crate::{Bench, DATADOG};
+
+#[test]
+fn check_prints_a_line_a_finding_and_exits_78_or_0() {
+    let bench = Bench::with("aggregate:\n  intervall: 1s\n");
+    let output = bench.binary(&["check", "relay.yaml"]);
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "relay.yaml:2:3: aggregate.intervall: unknown key; did you mean `interval`?\n");
+    assert_eq!(output.status.code(), Some(78));
+
+    let bench = Bench::with(DATADOG);
+    let output = bench.binary(&["--config", "relay.yaml", "check"]);
+    assert_eq!(
+        String::from_utf8(output.stdout).unwrap(),
+        "relay.yaml:4:14: sinks[0].api_key: warning: a secret in plain sight: better {file: PATH}, {env: NAME} or {credential: NAME}\nok: relay.yaml\n"
+    );
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn check_tells_everything_that_is_wrong_in_one_run() {
+    let bench = Bench::with(
+        "listen:\n  strict: maybe\n  dialekt: statsd\n  udp:\n    - { adress: '127.0.0.1:1' }\n    - { address: '127.0.0.1:2', strict: 7 }\n\
+         limits: { series: 0 }\nlogs: {}\nshape: { mapping: mapping.yml, unmapped: drop, namespace: 'a:' }\n\
+         rules: { files: [b.yml, a.yml] }\nchecks: [{ name: a }]\n",
+    );
+    let rule = |expr: &str| format!("groups:\n  - name: a\n    rules:\n      - {{ alert: A, expr: '{expr}', fro: 1m }}\n");
+    for (file, text) in
+        [("a.yml", rule("up ==")), ("b.yml", rule("up")), ("mapping.yml", "mappings:\n  - { match: a.*, nmae: b }\n".into())]
+    {
+        std::fs::write(bench.directory.path().join(file), text).unwrap();
+    }
+    let output = bench.binary(&["check", "relay.yaml", "--set", "http.ui=perhaps"]);
+    let told = String::from_utf8(output.stdout).unwrap();
+    let places: Vec<String> = told.lines().map(|line| line.split(": ").take(2).collect::<Vec<_>>().join(" ")).collect();
+    assert_eq!(
+        places,
+        [
+            "relay.yaml:2:11 listen.strict",
+            "relay.yaml:3:3 listen.dialekt",
+            "relay.yaml:5:9 listen.udp[0].adress",
+            "relay.yaml:6:41 listen.udp[1].strict",
+            "relay.yaml:7:19 limits.series",
+            "relay.yaml:8:1 logs",
+            "relay.yaml:9:59 shape.namespace",
+            "relay.yaml:11:10 checks[0]",
+            "flag --set http.ui",
+            "mapping.yml:2:5 mappings[0]",
+            "mapping.yml:2:19 mappings[0].nmae",
+            "a.yml:4:27 group \"a\"",
+            "a.yml:4:36 group \"a\"",
+            "b.yml:4:33 group \"a\"",
+        ],
+        "{told}"
+    );
+    assert_eq!(output.status.code(), Some(78));
+}
+
+#[test]
+fn check_reads_the_rule_files_beside_the_file() {
+    let bench = Bench::with("");
+    let conf = bench.directory.path().join("conf");
+    std::fs::create_dir(&conf).unwrap();
+    std::fs::write(conf.join("relay.yaml"), "rules: { files: [rules.yml] }\n").unwrap();
+    let missing = bench.binary(&["check", "conf/relay.yaml"]);
+    assert_eq!(missing.status.code(), Some(78));
+    assert!(String::from_utf8(missing.stdout).unwrap().starts_with("conf/rules.yml: "));
+    std::fs::write(conf.join("rules.yml"), "groups:\n  - name: a\n    rules:\n      - { alert: A, expr: 'up ==' }\n").unwrap();
+    let broken = bench.binary(&["check", "conf/relay.yaml"]);
+    assert_eq!(broken.status.code(), Some(78));
+    assert!(String::from_utf8(broken.stdout).unwrap().starts_with("conf/rules.yml:4:"));
+    std::fs::write(conf.join("rules.yml"), "groups:\n  - name: a\n    rules:\n      - { alert: A, expr: 'up == 0' }\n").unwrap();
+    assert_eq!(bench.binary(&["check", "conf/relay.yaml"]).stdout, b"ok: conf/relay.yaml\n");
+}
+
+#[test]
+fn run_refuses_a_wrong_configuration_with_78() {
+    let bench = Bench::with("");
+    for arguments in [&["--config", "none.yaml"][..], &["run", "--config", "none.yaml"], &["config", "show", "--config", "none.yaml"]] {
+        let output = bench.binary(arguments);
+        assert_eq!(output.status.code(), Some(78), "{arguments:?}");
+        assert_eq!(
+            String::from_utf8(output.stderr).unwrap(),
+            "statsd-relay: none.yaml: cannot read the configuration: No such file or directory (os error 2)\n"
+        );
+    }
+}
+
+#[test]
+fn usage_errors_exit_with_2() {
+    let bench = Bench::with("");
+    for arguments in
+        [&["--sett", "a=b"][..], &["--set", "a"], &["check", "a", "--config", "b"], &["--udp", "x", "config", "default"], &["config"]]
+    {
+        assert_eq!(bench.binary(arguments).status.code(), Some(2), "{arguments:?}");
+    }
+    assert_eq!(bench.binary(&["--help"]).status.code(), Some(0));
+    assert_eq!(bench.binary(&["--version"]).stdout, format!("statsd-relay {}\n", env!("CARGO_PKG_VERSION")).as_bytes());
+}
+
+#[test]
+fn config_default_is_the_reference_and_config_show_masks_secrets() {
+    let bench = Bench::with(DATADOG);
+    assert_eq!(bench.binary(&["config", "default"]).stdout, REFERENCE.as_bytes());
+    let arguments = "--set log.level=warn config show --config relay.yaml --udp 127.0.0.1:0 --data-dir d --set log.format=json";
+    let output = bench.binary(&arguments.split(' ').collect::<Vec<_>>());
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert!(!shown.contains("secret-canary") && shown.contains("api_key: <secret>"), "{shown}");
+    assert!(
+        shown.contains("level: warn\n  format: json") && shown.contains("address: 127.0.0.1:0") && shown.starts_with("data_dir: d\n"),
+        "{shown}"
+    );
+}
