@@ -241,6 +241,9 @@ mod tests {
         let (cutting, waiting) = (&mut bench.cutting, &bench.waiting);
         let taken: Vec<_> = std::thread::scope(|scope| {
             let stopping = scope.spawn(|| cutting.cut_what_is_due(true));
+            // Time enough for one that does not wait.
+            std::thread::sleep(Duration::from_millis(100));
+            assert!(!stopping.is_finished());
             let taken = (0..7).map(|_| waiting.recv_timeout(Duration::from_secs(60)).unwrap()).collect();
             stopping.join().unwrap();
             taken

@@ -70,7 +70,7 @@ fn a_second_relay_leaves_the_data_of_the_first_alone() {
     assert_refused(&outcome(home.command()), 75, &[&home.data().display().to_string()]);
     assert!(first.is_running());
     first.send("still.here:1|c");
-    first.wait_for_sum("still_here", &[], 1.0, 10);
+    first.wait_for_sum("still_here", &[], 1.0);
     first.stop();
 }
 
@@ -141,7 +141,7 @@ fn hostile_datagrams_are_counted_by_reason_and_cost_their_neighbours_nothing() {
     }
     relay.send(b"");
     let short = cases.iter().filter(|(bad, _)| bad.len() < 1_000).count();
-    let page = relay.wait_for_page(15, |page| {
+    relay.wait_for_page(|page| {
         let mut amiss = Vec::new();
         for (_, reason) in cases {
             let times = cases.iter().filter(|(_, other)| *other == reason).count() as f64;
@@ -154,9 +154,12 @@ fn hostile_datagrams_are_counted_by_reason_and_cost_their_neighbours_nothing() {
         if good != Some(2.0 * short as f64) {
             amiss.push(format!("good is {good:?}"));
         }
+        let empty = page.sum("statsd_relay_datagrams_empty_total", &[]);
+        if empty != 1.0 {
+            amiss.push(format!("{empty} empty datagrams"));
+        }
         amiss
     });
-    assert_eq!(page.sum("statsd_relay_datagrams_empty_total", &[]), 1.0);
     assert!(relay.is_running());
     relay.assert_balanced(sent + 1);
     relay.stop();

@@ -15,6 +15,8 @@ use crate::systemd_starts_us::INHERIT;
 /// Segments of one message, and messages.
 const SEGMENTS: usize = 40;
 const MESSAGES: usize = 500;
+/// Values of each gauge whose last one counts.
+const HUNDRED: u32 = 100;
 
 /// Sends datagrams of one length, the last one shorter, as one message.
 fn send_segments(client: &UdpSocket, datagrams: &[String]) {
@@ -37,9 +39,9 @@ fn assert_segments_are_exact(relay: Relay) {
         client.send(b"seg.plain:1|c").unwrap();
     }
     let (segments, messages) = (SEGMENTS as u64, MESSAGES as u64);
-    relay.wait_for_sum("seg_plain", &[], MESSAGES as f64, 20);
-    relay.wait_for_sum("seg_hits", &[], ((segments - 1) * messages) as f64, 20);
-    let page = relay.wait_for_sum("seg_last", &[], MESSAGES as f64, 20);
+    relay.wait_for_sum("seg_plain", &[], MESSAGES as f64);
+    relay.wait_for_sum("seg_hits", &[], ((segments - 1) * messages) as f64);
+    let page = relay.wait_for_sum("seg_last", &[], MESSAGES as f64);
     assert_eq!(page.sum("seg_size_count", &[]), ((segments - 1) * messages) as f64);
     assert_eq!(page.sum("statsd_relay_lines_rejected_total", &[]), 0.0);
     assert_eq!(page.sum("statsd_relay_datagrams_received_total", &[]), ((segments + 1) * messages) as f64);
@@ -71,7 +73,8 @@ fn the_order_of_one_client_is_kept_over_threads_and_windows() {
         wait_for_room(relay.udp);
         for _ in 0..16 {
             sent += 1;
-            client.send(format!("rising.level:{sent}|g").as_bytes()).unwrap();
+            // Every hundred values have a gauge of their own: a last one that was overtaken shows there for good.
+            client.send(format!("rising.level:{sent}|g\nrising.each:{sent}|g|#of:{}", sent / HUNDRED).as_bytes()).unwrap();
         }
         if sent % 4_096 == 0
             && let Some(level) = relay.try_page().and_then(|page| page.value("rising_level", &[]))
@@ -80,7 +83,11 @@ fn the_order_of_one_client_is_kept_over_threads_and_windows() {
             shown = level;
         }
     }
-    let page = relay.wait_for_sum("rising_level", &[], f64::from(sent), 10);
+    let page = relay.wait_for_sum("rising_level", &[], f64::from(sent));
+    for of in 0..=sent / HUNDRED {
+        let last = sent.min((of + 1) * HUNDRED - 1);
+        assert_eq!(page.value("rising_each", &[("of", &of.to_string())]), Some(f64::from(last)));
+    }
     assert_eq!(page.sum("statsd_relay_datagrams_received_total", &[]), f64::from(sent));
     relay.stop();
 }

@@ -63,24 +63,24 @@ fn every_type_arrives_with_its_name_and_value() {
         ("web.size.count", rate, 1.0),
     ];
     for (metric, kind, value) in expected {
-        let points = wait_for(metric, 15, || Some(datadog.points(metric)).filter(|points| !points.is_empty()));
+        let points = wait_for(metric, || Some(datadog.points(metric)).filter(|points| !points.is_empty()));
         let shown: Vec<(i32, f64)> = points.iter().map(|(series, value)| (series.r#type, *value)).collect();
         assert_eq!(shown, [(kind, value)], "{metric}");
     }
-    wait_for("5 hits", 15, || (datadog.gained("web.hits") == 5.0).then_some(()));
+    wait_for("5 hits", || (datadog.gained("web.hits") == 5.0).then_some(()));
     for (hits, _) in datadog.points("web.hits") {
         assert_eq!((hits.r#type, hits.interval), (rate, 1), "{hits:?}");
         assert!(hits.tags.iter().any(|tag| tag == "env:test"), "{hits:?}");
         assert!(hits.resources.iter().any(|resource| resource.r#type == "host" && resource.name == "story-host"), "{hits:?}");
     }
 
-    let sketch = wait_for("a sketch", 15, || datadog.intake.sketches().into_iter().find(|sketch| sketch.metric == "web.latency"));
+    let sketch = wait_for("a sketch", || datadog.intake.sketches().into_iter().find(|sketch| sketch.metric == "web.latency"));
     let [dog] = &sketch.dogsketches[..] else { panic!("{sketch:?}") };
     assert_eq!((dog.cnt, dog.min, dog.max, dog.sum, sketch.host.as_str()), (2, 0.125, 0.375, 0.5, "story-host"), "{sketch:?}");
 
-    let event = wait_for("an event", 15, || datadog.intake.json("/api/v1/events").into_iter().next());
+    let event = wait_for("an event", || datadog.intake.json("/api/v1/events").into_iter().next());
     assert_eq!((&event["title"], &event["text"], &event["alert_type"]), (&"deployed".into(), &"version 2".into(), &"success".into()));
-    let check = wait_for("a check", 15, || {
+    let check = wait_for("a check", || {
         let bodies = datadog.intake.json("/api/v1/check_run");
         // The endpoint takes one check or a list of them.
         bodies.into_iter().map(|body| body.get(0).cloned().unwrap_or(body)).find(|check| check["check"] == "database")
@@ -104,7 +104,7 @@ fn what_an_outage_delays_arrives_once() {
     for _ in 0..20 {
         relay.send("patient.hits:5|c");
     }
-    wait_for("100 hits", 60, || (datadog.gained("patient.hits") == 100.0).then_some(()));
+    wait_for("100 hits", || (datadog.gained("patient.hits") == 100.0).then_some(()));
     relay.assert_balanced(20);
     relay.stop();
     assert_eq!(datadog.gained("patient.hits"), 100.0);

@@ -30,7 +30,7 @@ fn amiss(page: &Page, expected: &[Expected]) -> Vec<String> {
 
 /// The page shows `expected`, and every line was accepted.
 pub(crate) fn assert_totals(relay: &Relay, expected: &[Expected]) {
-    let page = relay.wait_for_page(15, |page| amiss(page, expected));
+    let page = relay.wait_for_page(|page| amiss(page, expected));
     assert_eq!(page.sum("statsd_relay_lines_rejected_total", &[]), 0.0, "{}", page.text);
 }
 
@@ -38,7 +38,7 @@ pub(crate) fn assert_totals(relay: &Relay, expected: &[Expected]) {
 pub(crate) fn assert_shows(relay: &Relay, expected: &[Expected], set: &str, members: f64) {
     assert_totals(relay, expected);
     let seen = format!("sum(sum_over_time({set}[5m]))");
-    wait_for(&format!("{seen} == {members}"), 10, || relay.query(&seen).first().filter(|sample| sample.value == members).cloned());
+    wait_for(&format!("{seen} == {members}"), || relay.query(&seen).first().filter(|sample| sample.value == members).cloned());
 }
 
 /// Runs a client to its end with `to` as its arguments.
@@ -186,8 +186,8 @@ pub(crate) fn assert_shows_datadog(relay: &Relay) {
         ("statsd_relay_service_checks_total", None, 1.0),
     ];
     assert_shows(relay, &expected, "py_users", 2.0);
-    let backfilled = relay.query("sum(last_over_time(py_backfilled[5m]))");
-    assert_eq!(backfilled.first().map(|sample| sample.value), Some(42.0));
+    let backfilled = || relay.query("sum(last_over_time(py_backfilled[5m]))").first().map(|sample| sample.value);
+    wait_for("a sample with a time of its own", || backfilled().filter(|value| *value == 42.0));
 }
 
 /// What `with_statsd.py` sends, by whatever way.

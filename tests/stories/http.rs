@@ -1,6 +1,6 @@
 //! As much HTTP/1.1 as a story needs, on blocking sockets with a deadline: a client and a receiver that keeps what it gets.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -20,6 +20,16 @@ pub(crate) fn get(address: SocketAddr, path: &str) -> std::io::Result<Reply> {
     stream.set_read_timeout(Some(DEADLINE))?;
     stream.set_write_timeout(Some(DEADLINE))?;
     write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    read_reply(stream)
+}
+
+/// The same over a connection that is open and stays so.
+pub(crate) fn get_on(stream: &mut TcpStream, path: &str) -> std::io::Result<Reply> {
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
+    read_reply(stream)
+}
+
+fn read_reply(stream: impl Read) -> std::io::Result<Reply> {
     let mut reader = BufReader::new(stream);
     let mut status = String::new();
     reader.read_line(&mut status)?;

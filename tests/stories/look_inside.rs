@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::Stdio;
 use std::sync::mpsc::{Receiver, channel};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 use time::OffsetDateTime;
@@ -12,7 +12,7 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::datadog_receives::Datadog;
 use crate::http;
-use crate::relay::{Home, Relay, outcome, relay, wait_for};
+use crate::relay::{Home, PATIENCE, Relay, outcome, relay, wait_for};
 
 /// The `data` of an answer of the relay's own API.
 fn data(relay: &Relay, path: &str) -> Value {
@@ -25,7 +25,7 @@ fn data(relay: &Relay, path: &str) -> Value {
 fn tap(http: SocketAddr, query: &str) -> Receiver<String> {
     let mut stream = TcpStream::connect(http).unwrap();
     write!(stream, "GET /api/v1/relay/tap{query} HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let (lines, received) = channel();
     std::thread::spawn(move || {
         for line in BufReader::new(stream).lines().map_while(Result::ok) {
@@ -40,7 +40,7 @@ fn tap(http: SocketAddr, query: &str) -> Receiver<String> {
 
 fn wait_until(lines: &Receiver<String>, wanted: &str) -> String {
     loop {
-        let line = lines.recv_timeout(Duration::from_secs(20)).unwrap_or_else(|error| panic!("no {wanted:?}: {error}"));
+        let line = lines.recv_timeout(PATIENCE).unwrap_or_else(|error| panic!("no {wanted:?}: {error}"));
         if line.contains(wanted) {
             return line;
         }
@@ -65,7 +65,8 @@ fn a_tap_shows_lines_as_they_come_and_ends_with_the_relay() {
     let stop = std::sync::atomic::AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+            let start = Instant::now();
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) && start.elapsed() < PATIENCE {
                 send();
                 std::thread::sleep(Duration::from_millis(50));
             }
@@ -109,7 +110,7 @@ fn refused_lines_are_kept_as_examples() {
     for _ in 0..3 {
         relay.send("ok:1|c\nodd:x|c\nworse");
     }
-    let rejected = wait_for("two examples", 10, || {
+    let rejected = wait_for("two examples", || {
         let found = data(&relay, "rejected")["rejected"].as_array().unwrap().clone();
         (found.len() == 2 && found.iter().all(|example| example["count"] == 3)).then_some(found)
     });
@@ -127,7 +128,7 @@ fn refused_lines_are_kept_as_examples() {
 fn the_biggest_metrics_and_tags_are_named() {
     let home = Home::new("");
     let relay = home.start();
-    let top = wait_for("20 series and who sent them", 10, || {
+    let top = wait_for("20 series and who sent them", || {
         for user in 0..20 {
             relay.send(format!("wide:1|c|#user:{user},env:a\nnarrow:1|g|#env:b"));
         }
@@ -152,7 +153,7 @@ fn events_and_checks_are_told_and_checks_are_scraped_until_they_expire() {
     let before = now();
     relay.send("_e{6,9}:deploy|version 2|h:web-1|p:low|t:success|k:roll|s:ci|#env:prod");
     relay.send("_sc|database|2|h:web-1|#env:prod|m:down");
-    let events = wait_for("both", 10, || {
+    let events = wait_for("both", || {
         let events = data(&relay, "events")["events"].as_array().unwrap().clone();
         (events.len() == 2).then_some(events)
     });
@@ -176,16 +177,22 @@ fn events_and_checks_are_told_and_checks_are_scraped_until_they_expire() {
     assert_eq!(data(&relay, "checks"), serde_json::json!({"checks": []}));
 
     let labels = [("check", "database"), ("host", "web-1"), ("env", "prod")];
-    let page = relay.wait_for_sum("statsd_relay_service_check_status", &labels, 2.0, 10);
-    assert_eq!(page.kind("statsd_relay_service_check_status"), Some("gauge"));
-    assert_eq!(relay.query("statsd_relay_service_check_status").first().map(|sample| sample.value), Some(2.0));
-    relay.send("_sc|database|0|h:web-1|#env:prod");
-    relay.wait_for_sum("statsd_relay_service_check_status", &labels, 0.0, 10);
-    relay.wait_for_page(15, |page| {
+    // Told again and again, so that it does not expire on a busy machine before it is seen.
+    let wait_for_status = |status: u8| {
+        wait_for(&format!("status {status}"), || {
+            relay.send(format!("_sc|database|{status}|h:web-1|#env:prod"));
+            let (page, queried) = (relay.page(), relay.query("statsd_relay_service_check_status"));
+            let shown = [page.value("statsd_relay_service_check_status", &labels), queried.first().map(|sample| sample.value)];
+            (shown == [Some(f64::from(status)); 2]).then_some(page)
+        })
+    };
+    assert_eq!(wait_for_status(2).kind("statsd_relay_service_check_status"), Some("gauge"));
+    wait_for_status(0);
+    relay.wait_for_page(|page| {
         let left = page.select("statsd_relay_service_check_status", &[]).len();
         (left > 0).then(|| format!("{left} statuses")).into_iter().collect()
     });
-    assert!(relay.query("statsd_relay_service_check_status").is_empty());
+    wait_for("no status in queries", || relay.query("statsd_relay_service_check_status").is_empty().then_some(()));
     relay.stop();
 }
 
@@ -195,20 +202,20 @@ fn the_last_status_of_a_check_stands_after_a_restart() {
     let relay = home.start();
     let labels = [("check", "database"), ("host", "web-1")];
     relay.send("_sc|database|0|h:web-1\n_sc|database|2|h:web-1\n_sc|cache|1");
-    relay.wait_for_sum("statsd_relay_service_check_status", &labels, 2.0, 10);
+    relay.wait_for_sum("statsd_relay_service_check_status", &labels, 2.0);
     relay.kill();
     let relay = home.start();
     // The first page has it, and so have the windows that come.
-    let page = wait_for("the first page", 10, || relay.try_page());
+    let page = wait_for("the first page", || relay.try_page());
     assert_eq!(page.value("statsd_relay_service_check_status", &labels), Some(2.0));
     assert_eq!(page.value("statsd_relay_service_check_status", &[("check", "cache")]), Some(1.0));
     let since = now();
-    wait_for("both in a later window", 10, || {
+    wait_for("both in a later window", || {
         let told = relay.query(&format!("timestamp(statsd_relay_service_check_status) > {since}"));
         (told.len() == 2).then_some(())
     });
     relay.send("_sc|database|0|h:web-1");
-    relay.wait_for_sum("statsd_relay_service_check_status", &labels, 0.0, 10);
+    relay.wait_for_sum("statsd_relay_service_check_status", &labels, 0.0);
     relay.stop();
 }
 
@@ -220,16 +227,16 @@ fn samples_with_a_time_of_their_own_stand_there_and_only_within_reach() {
     let at = now() - 120;
     let (old, new) = (now() - 49 * 3_600, now() + 700);
     relay.send(format!("own.heat:7|g|T{at}\nown.hits:2|c|T{at}\nown.hits:3|c|T{at}\nown.hits:1|c|T{old}\nown.heat:1|g|T{new}"));
-    let page = relay.wait_for_page(10, |page| {
+    let page = relay.wait_for_page(|page| {
         let shed = |reason| page.sum("statsd_relay_lines_shed_total", &[("reason", reason)]);
         let found = (shed("stamped_too_old"), shed("stamped_too_new"));
         (found != (1.0, 1.0)).then(|| format!("{found:?}")).into_iter().collect()
     });
     assert_eq!((page.value("own_heat", &[]), page.value("own_hits", &[])), (None, None), "no live series");
     let query = |expression: &str| relay.query(&expression.replace("AT", &at.to_string())).first().map(|sample| sample.value);
-    wait_for("the gauge at its second", 10, || (query("own_heat @ AT") == Some(7.0)).then_some(()));
+    wait_for("the gauge at its second", || (query("own_heat @ AT") == Some(7.0)).then_some(()));
     assert_eq!(query(r#"sum_over_time(own_hits{stamped="true"}[10s] @ AT)"#), Some(5.0));
-    wait_for("both at the intake", 15, || {
+    wait_for("both at the intake", || {
         let series = datadog.intake.series();
         let point = |metric: &str| series.iter().find(|series| series.metric == metric)?.points.first().cloned();
         let (heat, hits) = (point("own.heat")?, point("own.hits")?);
@@ -268,15 +275,12 @@ fn a_line_is_explained_with_and_without_a_server() {
     assert_eq!((live.1, said.1), ("new".into(), "series".into()));
     assert_eq!((live.0, said.0), (serde_json::json!([format!("udp:{}", relay.udp)]), serde_json::json!(["udp:127.0.0.1:0"])));
     relay.send("web.hits:1|c");
-    relay.wait_for_sum("web_hits", &[], 1.0, 10);
+    relay.wait_for_sum("web_hits", &[], 1.0);
     let of = |line: &str| data(&relay, &format!("explain?line={}", http::encoded(line)))["samples"][0]["metric"].clone();
     assert_eq!(of("web.hits:1|c")["becomes"], "known");
     let clash = of("web.hits:1|g");
     assert_eq!((&clash["clashes"], &clash["outputs"][0]["names"]), (&true.into(), &serde_json::json!(["web_hits_gauge"])));
-    let sinks = data(&relay, "sinks");
-    assert_eq!(
-        (&sinks["sinks"][0]["name"], &sinks["sinks"][0]["type"], &sinks["sinks"][0]["state"]),
-        (&"datadog".into(), &"datadog".into(), &"ok".into())
-    );
+    let sinks = wait_for("a sink that is well", || Some(data(&relay, "sinks")).filter(|sinks| sinks["sinks"][0]["state"] == "ok"));
+    assert_eq!((&sinks["sinks"][0]["name"], &sinks["sinks"][0]["type"]), (&"datadog".into(), &"datadog".into()));
     relay.stop();
 }

@@ -1,9 +1,11 @@
 //! Programs that others wrote, from `tests/.peers`.
 
 use std::io::Write;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Once;
+use std::sync::atomic::{AtomicU16, Ordering};
 
 /// A folder that `tests/peers/install` fills.
 #[derive(Clone, Copy)]
@@ -49,6 +51,18 @@ pub(crate) fn skip(reason: &str) {
     // Past the test runner's capture, which hides what a passing test prints.
     let mut stderr = std::io::stderr();
     writeln!(stderr, "SKIPPED: {reason}").unwrap();
+}
+
+/// A port that is free and below those that the kernel chooses from: no other story is given it meanwhile.
+pub(crate) fn free_port() -> SocketAddr {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    loop {
+        let port = 20_000 + (std::process::id() as u16 % 1_000 * 12 + NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        if UdpSocket::bind(address).is_ok() && TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
 }
 
 /// The full path of a program of the system, if it is there.

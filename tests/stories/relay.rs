@@ -6,7 +6,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -18,17 +18,19 @@ use crate::page::{Page, Sample, vector};
 
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_statsd-relay");
 
-/// A start, a stop and a command have this long before the story fails.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Whatever a story waits for has this long before it fails: what comes, comes much sooner, and a machine may be busy.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+/// A stop ends what hangs, and itself, within five seconds; a busy machine takes some more to get there.
+pub(crate) const STOP: Duration = Duration::from_secs(10);
 
-/// Polls until `found` says something; fails the story after `limit` seconds.
-pub(crate) fn wait_for<T>(what: &str, limit: u64, mut found: impl FnMut() -> Option<T>) -> T {
+/// Polls until `found` says something.
+pub(crate) fn wait_for<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(it) = found() {
             return it;
         }
-        assert!(start.elapsed() < Duration::from_secs(limit), "waited {limit} s for {what}");
+        assert!(start.elapsed() < PATIENCE, "waited {PATIENCE:?} for {what}");
         std::thread::sleep(Duration::from_millis(25));
     }
 }
@@ -166,23 +168,17 @@ impl Relay {
         let mut child = command.stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
         let lines = lines_of(child.stdout.take().unwrap());
         let mut banner = Vec::new();
-        let start = Instant::now();
-        let found = loop {
-            if let (Some(udp), Some(http)) = (address(&banner, "udp "), address(&banner, "http://")) {
-                break Some((udp, http));
-            }
-            match lines.recv_timeout(Duration::from_millis(100)) {
-                Ok(line) => banner.push(line),
-                Err(RecvTimeoutError::Timeout) if start.elapsed() < PATIENCE => {}
-                Err(_) => break None,
-            }
-        };
-        let Some((udp, http)) = found else {
+        // Its last line is the command to try; one that names no such command is not whole.
+        while !banner.last().is_some_and(|line: &String| line.starts_with("  try")) {
+            let Ok(line) = lines.recv_timeout(PATIENCE) else { break };
+            banner.push(line);
+        }
+        let (Some(udp), Some(http)) = (address(&banner, "udp "), address(&banner, "http://")) else {
             let _ = child.kill();
             let status = child.wait();
             panic!("no banner from {command:?} ({status:?}): {banner:?}\n{}", tail(log));
         };
-        // What follows the addresses, until the relay falls silent.
+        // What follows, though nothing should.
         while let Ok(line) = lines.recv_timeout(Duration::from_millis(200)) {
             banner.push(line);
         }
@@ -225,7 +221,7 @@ impl Relay {
     }
 
     pub(crate) fn page(&self) -> Page {
-        wait_for("a page", 120, || match http::get(self.http, "/metrics") {
+        wait_for("a page", || match http::get(self.http, "/metrics") {
             Ok(reply) if reply.status == 200 => Some(Page::parse(reply.body)),
             Ok(reply) if reply.status == 503 => None,
             Ok(reply) => panic!("the page is answered with {}: {}", reply.status, reply.body),
@@ -234,8 +230,8 @@ impl Relay {
         })
     }
 
-    /// Waits until `amiss` finds nothing wrong with the page; fails with what it found last after `limit` seconds.
-    pub(crate) fn wait_for_page(&self, limit: u64, amiss: impl Fn(&Page) -> Vec<String>) -> Page {
+    /// Waits until `amiss` finds nothing wrong with the page; fails with what it found last.
+    pub(crate) fn wait_for_page(&self, amiss: impl Fn(&Page) -> Vec<String>) -> Page {
         let start = Instant::now();
         loop {
             let page = self.page();
@@ -243,14 +239,14 @@ impl Relay {
             if found.is_empty() {
                 return page;
             }
-            assert!(start.elapsed() < Duration::from_secs(limit), "after {limit} s: {found:#?}\n{}", tail(&self.log));
+            assert!(start.elapsed() < PATIENCE, "after {PATIENCE:?}: {found:#?}\n{}", tail(&self.log));
             std::thread::sleep(Duration::from_millis(50));
         }
     }
 
     /// Waits until the sum of a series over its label sets is `value`.
-    pub(crate) fn wait_for_sum(&self, name: &str, labels: &[(&str, &str)], value: f64, limit: u64) -> Page {
-        self.wait_for_page(limit, |page| {
+    pub(crate) fn wait_for_sum(&self, name: &str, labels: &[(&str, &str)], value: f64) -> Page {
+        self.wait_for_page(|page| {
             let shown = page.value(name, labels);
             (shown != Some(value)).then(|| format!("{name}{labels:?} is {shown:?}, not {value}")).into_iter().collect()
         })
@@ -272,7 +268,7 @@ impl Relay {
 
     /// Holds the ledgers against what the story sent: datagrams, lines, windows, and points of each sink. To the last one.
     pub(crate) fn assert_balanced(&self, datagrams_sent: u64) {
-        self.wait_for_page(60, |page| imbalance(page, datagrams_sent as f64));
+        self.wait_for_page(|page| imbalance(page, datagrams_sent as f64));
     }
 
     /// SIGTERM, and how the process ended.
@@ -281,6 +277,15 @@ impl Relay {
         self.signal(Signal::SIGTERM);
         let status = exit_of(&mut self.child, PATIENCE);
         (status.unwrap_or_else(|| panic!("still running after SIGTERM\n{}", tail(&self.log))), start.elapsed())
+    }
+
+    /// SIGTERM, and an exit code of 0 in time, before which nothing was given up.
+    pub(crate) fn stop_in_time(self) {
+        let log = self.log.clone();
+        let (status, took) = self.terminate();
+        assert_eq!(status.code(), Some(0), "{status:?}\n{}", tail(&log));
+        let text = std::fs::read_to_string(&log).unwrap();
+        assert!(took < STOP && !text.contains(" in time"), "{took:?}\n{}", tail(&log));
     }
 
     /// SIGTERM, and an exit code of 0.

@@ -3,6 +3,8 @@
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
+use crate::relay::PATIENCE;
+
 /// Payload of one datagram, as clients pack it for an Ethernet frame.
 const DATAGRAM_BYTES: usize = 1_432;
 /// Kernel bytes that may wait for the relay: the default buffer of a small machine holds three times as much.
@@ -49,15 +51,16 @@ pub(crate) fn send_paced(to: SocketAddr, count: u64, line: impl Fn(u64) -> Strin
     sent
 }
 
+/// Waits until the relay has read most of what was sent there.
 pub(crate) fn wait_for_room(to: SocketAddr) {
     let start = Instant::now();
     while waiting_bytes(to) > WAITING_BYTES {
-        assert!(start.elapsed() < Duration::from_secs(20), "the relay does not read its socket");
+        assert!(start.elapsed() < PATIENCE, "the relay does not read its socket");
         std::thread::sleep(Duration::from_micros(200));
     }
 }
 
-/// Whether a local IPv4 UDP socket is bound to the port of `address`.
+/// Whether a local UDP socket is bound to the port of `address`.
 pub(crate) fn is_bound(address: SocketAddr) -> bool {
     !receive_queues(address).is_empty()
 }
@@ -67,10 +70,10 @@ fn waiting_bytes(address: SocketAddr) -> usize {
     receive_queues(address).iter().sum()
 }
 
-/// The receive queue of each local IPv4 UDP socket on the port of `address`.
+/// The receive queue of each local UDP socket on the port of `address`.
 fn receive_queues(address: SocketAddr) -> Vec<usize> {
     let port = format!(":{:04X}", address.port());
-    let table = std::fs::read_to_string("/proc/self/net/udp").unwrap();
+    let table = std::fs::read_to_string(if address.is_ipv6() { "/proc/self/net/udp6" } else { "/proc/self/net/udp" }).unwrap();
     let queue = |row: &str| {
         let mut columns = row.split_whitespace().skip(1);
         let bound_here = columns.next()?.ends_with(&port);

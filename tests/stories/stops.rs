@@ -5,17 +5,17 @@ use crate::relay::{Home, Relay, wait_for};
 
 fn wait_for_alert(relay: &Relay, state: &str) {
     let told = || http::get(relay.http, "/api/v1/alerts").ok().filter(|reply| reply.body.contains(&format!("\"state\":\"{state}\"")));
-    wait_for(state, 30, told);
+    wait_for(state, told);
 }
 
 #[test]
 fn a_rule_waits_as_long_as_it_says_when_the_relay_stops_and_starts_meanwhile() {
     let home = Home::new("");
-    let rules = home.write("rules.yml", "groups:\n- name: g\n  rules:\n  - { alert: Deep, expr: depth > 1, for: 5s }\n");
+    let rules = home.write("rules.yml", "groups:\n- name: g\n  rules:\n  - { alert: Deep, expr: depth > 1, for: 10s }\n");
     home.configure(&format!("rules: {{ files: [{}], bundled: [] }}", rules.display()));
     let start = || {
         let mut command = home.command();
-        command.args(["--set", "aggregate.interval=5s"]);
+        command.args(["--set", "aggregate.interval=10s"]);
         Relay::start(command, &home.path("log"))
     };
     let relay = start();
