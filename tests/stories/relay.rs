@@ -271,10 +271,16 @@ impl Relay {
         self.wait_for_page(|page| imbalance(page, datagrams_sent as f64));
     }
 
+    /// Keeps every thread where it is until the relay is told to go on, which a stop does.
+    pub(crate) fn pause(&self) {
+        self.signal(Signal::SIGSTOP);
+    }
+
     /// SIGTERM, and how the process ended.
     pub(crate) fn terminate(mut self) -> (ExitStatus, Duration) {
         let start = Instant::now();
         self.signal(Signal::SIGTERM);
+        self.signal(Signal::SIGCONT);
         let status = exit_of(&mut self.child, PATIENCE);
         (status.unwrap_or_else(|| panic!("still running after SIGTERM\n{}", tail(&self.log))), start.elapsed())
     }

@@ -25,6 +25,8 @@ fn a_rule_waits_as_long_as_it_says_when_the_relay_stops_and_starts_meanwhile() {
     let log = std::fs::read_to_string(home.path("log")).unwrap();
     assert!(!log.contains("alert fires"), "{log}");
     let relay = start();
+    let shown = relay.try_page().and_then(|page| page.value("depth", &[]));
+    assert_eq!(shown, Some(5.0), "what stood at the stop is on the page before the first window ends");
     wait_for_alert(&relay, "pending");
     wait_for_alert(&relay, "firing");
     relay.stop();

@@ -1,17 +1,19 @@
 //! Lines come in by every way there is, each as exact as the others, and no sender harms another.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use socket2::SockRef;
+
 use crate::http;
 use crate::page::Page;
-use crate::relay::{BINARY, Home, Relay, outcome, wait_for};
+use crate::relay::{BINARY, Home, PATIENCE, Relay, outcome, wait_for};
 use crate::sender::wait_for_room;
 
 pub(crate) fn framed(payload: &str) -> Vec<u8> {
@@ -36,10 +38,12 @@ pub(crate) fn of_listener(page: &Page, metric: &str, kind: &str) -> f64 {
 }
 
 /// Waits until the peer has closed.
-pub(crate) fn assert_closed(stream: &mut impl Read) {
+pub(crate) fn assert_closed(stream: &mut (impl Read + AsFd)) {
     let mut rest = Vec::new();
+    SockRef::from(&*stream).set_read_timeout(Some(PATIENCE)).unwrap();
     // A reset is an end too: the peer had not read everything.
-    let _ = stream.read_to_end(&mut rest);
+    let end = stream.read_to_end(&mut rest).map_err(|error| error.kind());
+    assert_ne!(end, Err(ErrorKind::WouldBlock), "it is still open");
     assert_eq!(rest, b"");
 }
 
@@ -235,11 +239,18 @@ fn what_a_stream_has_sent_at_the_stop_is_in_the_store() {
         frames.write_all(&framed("last.words:1|c")).unwrap();
         lines.write_all(b"last.words:1|c\n").unwrap();
     }
+    relay.wait_for_sum("last_words", &[], 4_000.0);
+    // Several reads, and connections that wait to be accepted: the stop comes before most of it.
+    relay.pause();
+    frames.write_all(&framed("last.words:1|c").repeat(5_000)).unwrap();
+    lines.write_all(&b"last.words:1|c\n".repeat(7_000)).unwrap();
+    let mut waiting: Vec<_> = (0..300).map(|_| TcpStream::connect(relay.tcp()).unwrap()).collect();
+    waiting.iter_mut().for_each(|waiting| waiting.write_all(b"last.words:1|c\n").unwrap());
     // Open connections hold no stop up.
     lines.write_all(b"last.words:1|").unwrap();
     relay.stop_in_time();
     let relay = home.start_listening(&listen);
-    relay.wait_for_sum("last_words", &[], 4_000.0);
+    relay.wait_for_sum("last_words", &[], 16_300.0);
     relay.stop();
 }
 
@@ -249,19 +260,21 @@ fn every_unix_datagram_that_was_taken_is_in_the_store() {
     let path = home.path("d.sock");
     let listen = [unix("unix_datagram", &path)];
     let relay = home.start_listening(&listen);
-    // So many that the queue is never empty.
+    // So many, and so much to do for each, that the queue is never empty.
+    const LINES: usize = 100;
     let sending: Vec<_> = (0..8)
         .map(|_| {
             let client = UnixDatagram::unbound().unwrap();
             client.connect(&path).unwrap();
-            std::thread::spawn(move || std::iter::repeat(()).take_while(|()| client.send(b"taken.hits:1|c").is_ok()).count())
+            let datagram = "taken.hits:1|c\n".repeat(LINES);
+            std::thread::spawn(move || std::iter::repeat(()).take_while(|()| client.send(datagram.as_bytes()).is_ok()).count())
         })
         .collect();
     relay.wait_for_page(|page| if page.sum("taken_hits", &[]) > 0.0 { Vec::new() } else { vec!["nothing yet".into()] });
     relay.stop();
     let taken: usize = sending.into_iter().map(|sending| sending.join().unwrap()).sum();
     let relay = home.start_listening(&listen);
-    relay.wait_for_sum("taken_hits", &[], taken as f64);
+    relay.wait_for_sum("taken_hits", &[], (taken * LINES) as f64);
     relay.stop();
 }
 
