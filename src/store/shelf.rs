@@ -94,6 +94,9 @@ impl Shelf {
     }
 
     /// Notes that a series is here again; true when it had left.
+    ///
+    /// The answer must not also be counted here: rustc 1.95 drops a comparison that is used twice, as a number and by
+    /// the branch it is inlined before (rust-lang/rust#158206).
     pub(super) fn revive(&mut self, at: usize) -> bool {
         std::mem::replace(&mut self.known[at].left, LIVE) != LIVE
     }

@@ -188,3 +188,37 @@ fn series_that_leave_again_in_each_others_slots_end_again() {
         }
     }
 }
+
+#[test]
+fn whoever_left_or_returned_is_told_to_the_file_and_counted() {
+    let dir = TempDir::new().unwrap();
+    let (mut store, mut writer) = open(dir.path());
+    let (mut at, mut total) = (START, 0.0);
+    for life in 1..=3 {
+        total += 1.0;
+        at += STEP;
+        let one = |slot: u32, kind| family(vec![series(slot + life, kind, kind.as_str(), &[])]);
+        let rows = vec![
+            (one(0, Kind::Counter), counter(1.0, total)),
+            (one(4, Kind::Gauge), gauge(total)),
+            (one(8, Kind::Set), Column::Set { count: vec![1.0], age: vec![0] }),
+            (one(12, Kind::Timer), timer(sketches(&[0.5]), total, total / 2.0)),
+        ];
+        store.append(&window(at, rows));
+        let moved = |store: &Store| store.0.head.read().moved.len();
+        // The first life is a birth: of that the file is told otherwise.
+        assert_eq!((moved(&store), store.0.head.read().live()), (if life == 1 { 0 } else { 4 }, 4), "life {life}");
+        writer.commit(START).unwrap();
+        assert_eq!(moved(&store), 0);
+        drop((store, writer));
+        (store, writer) = open(dir.path());
+        assert_eq!(store.live().len(), 4, "life {life}");
+        at += STEP;
+        store.append(&window(at, Vec::new()));
+        assert_eq!((moved(&store), store.0.head.read().live()), (4, 0), "life {life}");
+        writer.commit(START).unwrap();
+        drop((store, writer));
+        (store, writer) = open(dir.path());
+        assert_eq!(store.live(), [], "life {life}");
+    }
+}
