@@ -227,28 +227,39 @@ fn add(side: &mut Vec<(i32, f64)>, index: i32, weight: f64) {
     }
 }
 
-/// Adds buckets of a schema higher by `shift`. Both sides are ascending, so one walk over both will do.
+/// Adds buckets of a schema higher by `shift`. Both sides ascend: what is there already is found on one walk, and what
+/// is new moves each of the others once.
 fn add_all(side: &mut Vec<(i32, f64)>, other: &[(i32, f64)], shift: i8) {
-    if other.len() * 8 < side.len() {
-        return other.iter().for_each(|&(index, weight)| add(side, lowered(index, shift), weight));
-    }
-    let mut merged: Vec<(i32, f64)> = Vec::with_capacity(side.len() + other.len());
-    let mut mine = side.iter().copied().peekable();
+    let sparse = other.len() * 8 < side.len();
+    let (mut new, mut at) = (Vec::new(), 0);
     for &(index, weight) in other {
         let index = lowered(index, shift);
-        merged.extend(std::iter::from_fn(|| mine.next_if(|have| have.0 <= index)));
-        match merged.last_mut() {
-            Some((last, sum)) if *last == index => *sum += weight,
-            _ => merged.push((index, weight)),
+        let rest = &side[at..];
+        at += match sparse {
+            true => rest.partition_point(|have| have.0 < index),
+            false => rest.iter().take_while(|have| have.0 < index).count(),
+        };
+        let known = side.get_mut(at).filter(|have| have.0 == index);
+        match known.or(new.last_mut().filter(|last: &&mut (i32, f64)| last.0 == index)) {
+            Some((_, sum)) => *sum += weight,
+            None => new.push((index, weight)),
         }
     }
-    merged.extend(mine);
-    *side = merged;
+    let mut end = side.len();
+    side.reserve_exact(new.len());
+    side.resize(end + new.len(), (0, 0.0));
+    while let Some(bucket) = new.pop() {
+        let at = side[..end].partition_point(|have| have.0 < bucket.0);
+        side.copy_within(at..end, at + new.len() + 1);
+        side[at + new.len()] = bucket;
+        end = at;
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn bucket_edges_belong_to_the_bucket_below() {
@@ -299,6 +310,21 @@ mod tests {
         a.merge(&small);
         b.merge(&wide);
         assert_eq!(a, b);
+    }
+
+    proptest! {
+        #[test]
+        fn buckets_add_up_one_by_one(
+            side in proptest::collection::btree_map(-60..60i32, 0.1..9.0f64, 0..60),
+            other in proptest::collection::btree_map(-120..120i32, 0.1..9.0f64, 0..60),
+            shift in 0..3i8,
+        ) {
+            let mut expected = side.clone();
+            other.iter().for_each(|(index, weight)| *expected.entry(lowered(*index, shift)).or_insert(0.0) += weight);
+            let (mut sum, other): (Vec<_>, Vec<_>) = (side.into_iter().collect(), other.into_iter().collect());
+            add_all(&mut sum, &other, shift);
+            prop_assert_eq!(sum, expected.into_iter().collect::<Vec<_>>());
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! file's format is in `docs/format.md`.
 
 mod at_work;
+mod backlog;
 mod bytes;
 mod catalog;
 mod chunk;

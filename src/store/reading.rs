@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use redb::{Database, ReadableDatabase};
 
+use super::backlog::Backlog;
 use super::bytes::Reader;
 use super::disk::{CLOSING_PARTS, FRAMES, RECORDED_PARTS};
 use super::frame::{Column, Unpacker, What, columns};
@@ -31,6 +32,8 @@ pub(super) struct Reading<'a> {
     unpacker: Unpacker,
     /// The window at hand of a timer.
     window: ExpHist,
+    /// Windows of timers from before `warm`.
+    backlog: Backlog,
 }
 
 type ByNumber<T> = HashMap<Number, T, foldhash::fast::RandomState>;
@@ -68,6 +71,7 @@ impl<'a> Reading<'a> {
             damaged: BTreeSet::new(),
             unpacker: Unpacker::default(),
             window: ExpHist::default(),
+            backlog: Backlog::default(),
         }
     }
 
@@ -100,6 +104,7 @@ impl<'a> Reading<'a> {
             }
         }
         self.end_window();
+        self.end_backlog();
         Ok(Read { windows: self.windows, recorded: self.recorded, damaged: self.damaged })
     }
 
@@ -107,6 +112,9 @@ impl<'a> Reading<'a> {
     fn end_window(&mut self) {
         self.counts.clear();
         self.sums.clear();
+        if !self.standings.is_empty() {
+            self.end_backlog();
+        }
         for (number, standing) in self.standings.drain() {
             let Some(shelf) = self.shelves.iter_mut().find(|shelf| Some(shelf.role) == number.role()) else { continue };
             let Some(place) = shelf.find(number) else { continue };
@@ -116,6 +124,12 @@ impl<'a> Reading<'a> {
                 _ => continue,
             }
             self.told[shelf.role as usize][place] = true;
+        }
+    }
+
+    fn end_backlog(&mut self) {
+        if let Some(shelf) = self.shelves.iter_mut().find(|shelf| shelf.role == Role::Sketch) {
+            self.backlog.merge_into(&mut shelf.tracks);
         }
     }
 
@@ -245,6 +259,11 @@ impl<'a> Reading<'a> {
                 shelf.known[place].touched = end;
                 received = Some((&self.window, spelled));
             }
+            if slot.is_none() && standing.is_none() && exact.is_none() {
+                self.backlog.push(&mut shelf.tracks, place, spelled);
+                continue;
+            }
+            self.backlog.merge_into(&mut shelf.tracks);
             let standing = match standing {
                 Some(Standing::Sketch(ever)) => Some(*ever),
                 _ => None,
