@@ -7,6 +7,7 @@ use anyhow::{Context as _, anyhow};
 use clap::{Args, ValueEnum};
 use serde_json::Value;
 
+use crate::encode::number;
 use crate::model::Labels;
 use crate::web::client::{self, AskError, Reply};
 
@@ -233,7 +234,9 @@ fn sketch(histogram: &Value) -> String {
 }
 
 fn alert_line(alert: &Value) -> String {
-    let (state, since, value) = (text(&alert["state"]), text(&alert["activeAt"]), text(&alert["value"]));
+    let (state, since) = (text(&alert["state"]), text(&alert["activeAt"]));
+    // The API has it with an exponent, as Prometheus has.
+    let value = text(&alert["value"]).parse().map_or_else(|_| text(&alert["value"]).to_string(), number::text);
     let name = text(&alert["labels"]["alertname"]);
     let rest = Labels::new(pairs(&alert["labels"]).filter(|(key, _)| *key != "alertname"));
     format!("{state} {name}{rest} since {since} value {value}")
@@ -284,8 +287,11 @@ mod tests {
 
     #[test]
     fn an_alert_is_a_line() {
-        let alert =
-            json!({"labels": {"alertname": "Down", "job": "x"}, "state": "firing", "activeAt": "2026-01-01T00:00:00Z", "value": "1e+00"});
-        assert_eq!(alert_line(&alert), r#"firing Down{job="x"} since 2026-01-01T00:00:00Z value 1e+00"#);
+        for (value, shown) in [("1e+00", "1"), ("4.25e+01", "42.5"), ("+Inf", "+Inf"), ("-Inf", "-Inf"), ("NaN", "NaN"), ("2e-09", "2e-09")]
+        {
+            let labels = json!({"alertname": "Down", "job": "x"});
+            let alert = json!({"labels": labels, "state": "firing", "activeAt": "2026-01-01T00:00:00Z", "value": value});
+            assert_eq!(alert_line(&alert), format!(r#"firing Down{{job="x"}} since 2026-01-01T00:00:00Z value {shown}"#));
+        }
     }
 }
