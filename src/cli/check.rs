@@ -20,13 +20,14 @@ pub(super) struct CheckArgs {
 
 impl CheckArgs {
     /// Prints one line a finding, errors before warnings, and `ok: FILE` when there is no error.
-    pub(super) fn run(self, before: Overrides, config: Option<PathBuf>) -> anyhow::Result<ExitCode> {
-        if config.is_some() && self.file.is_some() {
+    pub(super) fn run(self, before: Overrides) -> anyhow::Result<ExitCode> {
+        let mut overrides = before.and(self.overrides);
+        if overrides.config.is_some() && self.file.is_some() {
             return Err(super::usage("give the file once: as an argument or with --config").into());
         }
-        let sources = before.and(self.overrides).over(self.file.or(config));
+        overrides.config = self.file.or(overrides.config);
         let mut out = std::io::stdout().lock();
-        let (file, (errors, warnings)) = match config::load(&sources) {
+        let (file, (errors, warnings)) = match config::load(&overrides.sources()) {
             Ok(loaded) => (loaded.file, files(&loaded.config, Vec::new(), loaded.warnings)),
             Err(ConfigError { errors, warnings, rest }) => (None, files(&rest.unwrap_or_default(), errors, warnings)),
         };

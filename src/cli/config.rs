@@ -1,7 +1,6 @@
 //! `config default` and `config show`.
 
 use std::io::Write as _;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -24,13 +23,13 @@ enum What {
 }
 
 impl ConfigArgs {
-    pub(super) fn run(self, before: Overrides, file: Option<PathBuf>) -> anyhow::Result<ExitCode> {
+    pub(super) fn run(self, before: Overrides) -> anyhow::Result<ExitCode> {
         let text = match self.what {
             What::Default => {
                 before.refuse()?;
                 config::REFERENCE.to_string()
             }
-            What::Show(after) => config::to_yaml(&config::load(&before.and(after).over(file))?.config),
+            What::Show(after) => config::to_yaml(&config::load(&before.and(after).sources())?.config),
         };
         std::io::stdout().lock().write_all(text.as_bytes())?;
         Ok(ExitCode::SUCCESS)

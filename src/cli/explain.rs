@@ -1,6 +1,5 @@
 //! `explain`: every step a line takes under a configuration; no server is asked.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::anyhow;
@@ -25,8 +24,8 @@ pub(super) struct ExplainArgs {
 }
 
 impl ExplainArgs {
-    pub(super) fn run(self, before: Overrides, file: Option<PathBuf>) -> anyhow::Result<ExitCode> {
-        let loaded = config::load(&before.and(self.overrides).over(file))?;
+    pub(super) fn run(self, before: Overrides) -> anyhow::Result<ExitCode> {
+        let loaded = config::load(&before.and(self.overrides).sources())?;
         let samples = relay::explainer(&loaded.config)?.explain(self.line.as_bytes(), Clock::system().now_ms());
         if samples.is_empty() {
             return Err(anyhow!("the line is empty, which means nothing"));

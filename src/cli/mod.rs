@@ -36,9 +36,6 @@ pub mod exit {
 #[derive(Parser)]
 #[command(name = "statsd-relay", version, disable_help_subcommand = true)]
 struct Cli {
-    /// The configuration file [default: /etc/statsd-relay/relay.yaml if it exists]
-    #[arg(long, global = true, value_name = "FILE")]
-    config: Option<PathBuf>,
     #[command(flatten)]
     overrides: Overrides,
     #[command(subcommand)]
@@ -71,9 +68,12 @@ enum Command {
     Config(config::ConfigArgs),
 }
 
-/// What is laid over file and environment.
+/// Which file is read, and what is laid over it and the environment.
 #[derive(Args, Clone, Debug, Default, PartialEq)]
 struct Overrides {
+    /// The configuration file [default: /etc/statsd-relay/relay.yaml if it exists]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// Directory of the store
     #[arg(long, value_name = "DIR")]
     data_dir: Option<String>,
@@ -97,9 +97,9 @@ fn assignment(text: &str) -> Result<(String, String), String> {
 }
 
 impl Overrides {
-    /// Lays these over a file and the environment. The flags for one key win over `--set`.
-    fn over(&self, file: Option<PathBuf>) -> Sources {
-        let mut sources = Sources::new(file, std::env::vars_os());
+    /// The file and the environment under these. The flags for one key win over `--set`.
+    fn sources(&self) -> Sources {
+        let mut sources = Sources::new(self.config.clone(), std::env::vars_os());
         // JSON is YAML, and quotes what must be quoted.
         let quoted = |value: serde_json::Value| value.to_string();
         for (path, value) in &self.set {
@@ -122,12 +122,13 @@ impl Overrides {
         if *self == Overrides::default() {
             Ok(())
         } else {
-            Err(usage("--data-dir, --udp, --http and --set have no effect on this command"))
+            Err(usage("this command reads no configuration: --config, --data-dir, --udp, --http and --set have no effect on it"))
         }
     }
 
     /// Flags before the command's name, then those after it.
     fn and(mut self, after: Overrides) -> Overrides {
+        self.config = after.config.or(self.config);
         self.data_dir = after.data_dir.or(self.data_dir);
         self.http = after.http.or(self.http);
         self.udp = if after.udp.is_empty() { self.udp } else { after.udp };
@@ -142,29 +143,26 @@ pub fn main() -> ExitCode {
 }
 
 fn dispatch(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<ExitCode> {
-    let Cli { config: file, overrides, command } = Cli::try_parse_from(arguments)?;
+    let Cli { overrides, command } = Cli::try_parse_from(arguments)?;
     if !matches!(command, None | Some(Command::Run(_) | Command::Check(_) | Command::Config(_) | Command::Explain(_))) {
         overrides.refuse()?;
-        if file.is_some() {
-            return Err(usage("--config has no effect on this command; --url names the relay to ask").into());
-        }
     }
     match command {
-        None => run::run(configuration::load(&overrides.over(file))?),
-        Some(Command::Run(after)) => run::run(configuration::load(&overrides.and(after).over(file))?),
-        Some(Command::Check(args)) => args.run(overrides, file),
+        None => run::run(configuration::load(&overrides.sources())?),
+        Some(Command::Run(after)) => run::run(configuration::load(&overrides.and(after).sources())?),
+        Some(Command::Check(args)) => args.run(overrides),
         Some(Command::Parse(args)) => {
             args.run(&mut std::io::stdin().lock(), &mut std::io::stdout().lock())?;
             Ok(ExitCode::SUCCESS)
         }
-        Some(Command::Explain(args)) => args.run(overrides, file),
+        Some(Command::Explain(args)) => args.run(overrides),
         Some(Command::Tap(args)) => args.run(),
         Some(Command::Top(args)) => args.run(),
         Some(Command::Query(args)) => args.run(),
         Some(Command::Series(args)) => args.run(),
         Some(Command::Alerts(args)) => args.run(),
         Some(Command::Health(args)) => args.run(),
-        Some(Command::Config(args)) => args.run(overrides, file),
+        Some(Command::Config(args)) => args.run(overrides),
     }
 }
 

@@ -102,6 +102,33 @@ fn usage_errors_exit_with_2() {
 }
 
 #[test]
+fn help_shows_what_a_command_reads() {
+    let bench = Bench::with("");
+    let reads = ["--config", "--data-dir", "--set"];
+    for (command, shown, hidden) in [
+        (&["run"][..], &reads[..], &["--url"][..]),
+        (&["check"], &reads, &["--url"]),
+        (&["explain"], &reads, &["--url"]),
+        (&["config", "show"], &reads, &["--url"]),
+        (&["config", "default"], &[], &reads),
+        (&["parse"], &["--dialect"], &reads),
+        (&["tap"], &["--url"], &reads),
+        (&["top"], &["--url"], &reads),
+        (&["query"], &["--url"], &reads),
+        (&["series"], &["--url"], &reads),
+        (&["alerts"], &["--url"], &reads),
+        (&["health"], &["--url"], &reads),
+    ] {
+        let help = bench.binary(&[command, &["--help"]].concat());
+        let help = String::from_utf8(help.stdout).unwrap();
+        assert!(shown.iter().all(|flag| help.contains(flag)) && !hidden.iter().any(|flag| help.contains(flag)), "{command:?}: {help}");
+    }
+    for arguments in [&["alerts", "--config", "relay.yaml"][..], &["--config", "relay.yaml", "alerts"], &["--config", "x", "parse"]] {
+        assert_eq!(bench.binary(arguments).status.code(), Some(2), "{arguments:?}");
+    }
+}
+
+#[test]
 fn config_default_is_the_reference_and_config_show_masks_secrets() {
     let bench = Bench::with(DATADOG);
     assert_eq!(bench.binary(&["config", "default"]).stdout, REFERENCE.as_bytes());
