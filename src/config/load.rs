@@ -5,8 +5,9 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::error::{ConfigError, Finding, Place};
+use super::typing::{self, LeftOut, Typing};
 use super::yaml::{self, Document, Fault, Outline, Step};
-use super::{Config, not_built, secrets, typing, validate};
+use super::{Config, not_built, secrets, validate};
 
 /// Read when it exists and no other file is named.
 pub const DEFAULT_FILE: &str = "/etc/statsd-relay/relay.yaml";
@@ -72,6 +73,8 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     places.rebase(&mut config);
     let mut errors = problems(&config);
     let mut warnings = validate::warnings(&config);
+    // What is missing there may be what did not fit.
+    warnings.retain(|(path, _)| !faults.iter().any(|fault| yaml::steps(path).first() == yaml::steps(&fault.path).first()));
     secrets::read_all(&mut config, &mut errors, &mut warnings);
     let errors = places.all(errors, faults);
     let warnings = places.all(warnings, Vec::new());
@@ -94,14 +97,14 @@ fn problems(config: &Config) -> Vec<(String, String)> {
     let mut problems = validate::errors(config);
     let broken: Vec<String> = problems.iter().map(|(path, _)| path.clone()).collect();
     // What has to be changed anyway is said once.
-    let covered = |path: &str| broken.iter().any(|broken| path.strip_prefix(broken.as_str()).is_some_and(|rest| !starts_word(rest)));
+    let covered = |path: &str| broken.iter().any(|broken| is_within(path, broken));
     problems.extend(not_built::refused(config).into_iter().filter(|(path, _)| !covered(path)));
     problems
 }
 
-/// Whether a key goes on here: `b` of `ab` does, `.b` and `[0]` do not.
-fn starts_word(rest: &str) -> bool {
-    !rest.is_empty() && !rest.starts_with(['.', '['])
+/// Whether a path is another one or leads further: `a.b` and `a[0]` from `a`, but not `ab`.
+fn is_within(path: &str, outer: &str) -> bool {
+    path.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
 /// A file's text, at most [`yaml::MAX_BYTES`].
@@ -117,7 +120,7 @@ fn text_of(file: &Path) -> Result<String, ConfigError> {
     String::from_utf8(bytes).map_err(|error| whole(format!("not UTF-8 at byte {}", error.utf8_error().valid_up_to())))
 }
 
-/// What could be typed of file and settings. A section that does not fit is as by default.
+/// What could be typed of file and settings. What does not fit is as by default.
 struct Typed {
     config: Config,
     places: Places,
@@ -126,7 +129,8 @@ struct Typed {
 
 /// The typed result of file and settings. The file is read by itself first, so that its errors keep their line.
 fn typed(file: Option<&Path>, text: &str, settings: &[Setting]) -> Result<Typed, ConfigError> {
-    let mut places = Places { file: file.map(Path::to_path_buf), outline: Outline::default(), settings: Vec::new() };
+    let mut places =
+        Places { file: file.map(Path::to_path_buf), outline: Outline::default(), left_out: LeftOut::default(), settings: Vec::new() };
     let text = text.trim_start_matches('\u{feff}');
     let in_file = |places: &Places, faults: Vec<Fault>| {
         let finding = |fault: Fault| Finding { place: places.in_file(&fault), path: fault.path, message: fault.message };
@@ -138,7 +142,8 @@ fn typed(file: Option<&Path>, text: &str, settings: &[Setting]) -> Result<Typed,
     };
     let (mut document, outline) = Document::read(text).map_err(|faults| unreadable(in_file(&places, faults)))?;
     places.outline = outline;
-    let (config, faults) = typing::typed(text, &mut document, &places.outline);
+    let Typing { config, faults, left_out } = typing::typed(text, &mut document, &places.outline);
+    places.left_out = left_out;
     let mut faults = in_file(&places, faults);
     let Some(mut config) = config else { return Err(unreadable(faults)) };
     for setting in settings {
@@ -149,10 +154,8 @@ fn typed(file: Option<&Path>, text: &str, settings: &[Setting]) -> Result<Typed,
         }
         places.settings.push((yaml::steps(&setting.path), setting.source.clone()));
     }
-    for fault in &faults {
-        if let Some(Step::Key(section)) = yaml::steps(&fault.path).first() {
-            document.take_away(&[Step::Key(section.clone())]);
-        }
+    for path in faults.iter().flat_map(|fault| typing::doubtful(&fault.path, &fault.message)) {
+        document.take_away(&path);
     }
     if !faults.is_empty() {
         config = document.config().unwrap_or_default();
@@ -185,21 +188,27 @@ fn join(outer: &str, inner: &str) -> String {
 struct Places {
     file: Option<PathBuf>,
     outline: Outline,
+    left_out: LeftOut,
     /// Ascending in precedence.
     settings: Vec<(Vec<Step>, String)>,
 }
 
 impl Places {
-    /// Findings about values, with their places, among others that have theirs: all in the order of their places.
-    fn all(&self, findings: Vec<(String, String)>, mut others: Vec<Finding>) -> Vec<Finding> {
-        others.extend(findings.into_iter().map(|(path, message)| Finding { place: self.of(&path), path, message }));
-        others.sort_by(|a, b| a.place.cmp(&b.place));
-        others
+    /// Findings about values, with their places, among faults that have theirs: all in the order of their places. Of a
+    /// whole that lacks what did not fit nothing is said.
+    fn all(&self, findings: Vec<(String, String)>, faults: Vec<Finding>) -> Vec<Finding> {
+        let written = |path: &str| yaml::path(&self.left_out.as_written(yaml::steps(path)));
+        let findings = findings.into_iter().map(|(path, message)| Finding { place: self.of(&path), path: written(&path), message });
+        let whole = |finding: &Finding| !faults.iter().any(|fault| is_within(&fault.path, &finding.path));
+        let mut all: Vec<Finding> = findings.filter(whole).collect();
+        all.extend(faults);
+        all.sort_by(|a, b| a.place.cmp(&b.place));
+        all
     }
 
     /// The place of a value, or of the nearest thing around it that was written.
     fn of(&self, path: &str) -> Place {
-        let steps = yaml::steps(path);
+        let steps = self.left_out.as_written(yaml::steps(path));
         let covers = |(set, _): &&(Vec<Step>, String)| steps.starts_with(set) || set.starts_with(&steps);
         if let Some((_, source)) = self.settings.iter().rev().find(covers) {
             return Place::Source(source.clone());

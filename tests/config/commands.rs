@@ -60,6 +60,32 @@ fn check_tells_everything_that_is_wrong_in_one_run() {
 }
 
 #[test]
+fn what_does_not_fit_hides_nothing_that_stands_by_itself() {
+    let listen = "listen: { dialect: dog, allow_from: [7, 10.0.0.0/8, 10.0.0.0/33] }";
+    for (text, told) in [
+        (listen, &["1:20: listen.dialect", "1:38: listen.allow_from[0]", "1:53: listen.allow_from[2]"][..]),
+        ("scrape: { timers: hist, buckets: [2, x, 1] }", &["1:19: scrape.timers", "1:38: scrape.buckets[1]", "1:41: scrape.buckets[2]"]),
+        ("limits: { serie: 1, key_bytes: 0 }", &["1:11: limits.serie", "1:32: limits.key_bytes"]),
+        ("aggregate: { expires: 1h, percentiles: [2] }", &["1:14: aggregate.expires", "1:41: aggregate.percentiles[0]"]),
+        // What is judged by another key waits until that one is right.
+        ("aggregate: { intervall: 2s, expire: 5s }", &["1:14: aggregate.intervall"]),
+        ("aggregate: { interval: 2 s, expire: 5s }", &["1:24: aggregate.interval"]),
+        ("store: { tiers: [{ stepp: raw, keep: 48h }, { step: 1m, keep: 14d }] }", &["1:20: store.tiers[0].stepp"]),
+        ("notify: { receivers: [{ nmae: ops }], route: { receiver: ops } }", &["1:25: notify.receivers[0].nmae"]),
+        ("shape: { unmapped: drop, mapping: [a] }", &["1:35: shape.mapping"]),
+        (
+            "shape: { filters: [{ dropp: {} }, { scale: { match: { name: [a] }, by: 0 } }] }",
+            &["1:22: shape.filters[0].dropp", "1:72: shape.filters[1].scale.by"],
+        ),
+    ] {
+        let found = refused(text);
+        let place = |line: &str| line.split(": ").take(2).collect::<Vec<_>>().join(": ");
+        let found: Vec<String> = found.lines().map(|line| place(line.trim_start_matches("relay.yaml:"))).collect();
+        assert_eq!(found, told, "{text}");
+    }
+}
+
+#[test]
 fn check_reads_the_rule_files_beside_the_file() {
     let bench = Bench::with("");
     let conf = bench.directory.path().join("conf");
