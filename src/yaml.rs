@@ -76,7 +76,7 @@ impl<'a> Reader<'a> {
     }
 
     fn inner(&mut self) -> Result<(Event<'a>, Place), (Place, String)> {
-        self.next()?.ok_or_else(|| (Place::default(), "not YAML: it ends too early".into()))
+        self.next()?.ok_or_else(|| (Place { line: 1, column: 1 }, "not YAML: it ends too early".into()))
     }
 
     fn count(&mut self, nodes: usize, at: Place) -> Result<(), (Place, String)> {

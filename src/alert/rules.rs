@@ -14,8 +14,6 @@ use crate::yaml::{self, Content, Node, Place};
 #[derive(Debug, Default)]
 pub struct RuleSet {
     pub groups: Vec<Group>,
-    /// What is odd but works, such as a pattern that names no file.
-    pub warnings: Vec<String>,
 }
 
 /// Rules that are evaluated one after the other, at one time.

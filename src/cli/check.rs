@@ -50,10 +50,9 @@ impl CheckArgs {
 fn files(config: &Config, errors: Vec<Finding>, warnings: Vec<Finding>) -> (Vec<String>, Vec<String>) {
     let mut errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
     let mut warnings: Vec<String> = warnings.into_iter().map(warning).collect();
-    for (more_errors, more_warnings) in [mapping(config), rules(config)] {
-        errors.extend(more_errors);
-        warnings.extend(more_warnings);
-    }
+    let (more_errors, more_warnings) = mapping(config);
+    errors.extend(more_errors.into_iter().chain(rules(config)));
+    warnings.extend(more_warnings);
     (errors, warnings)
 }
 
@@ -70,22 +69,20 @@ fn mapping(config: &Config) -> (Vec<String>, Vec<String>) {
             (Vec::new(), shaping.warnings().iter().map(warning).collect())
         }
         Err(mut errors) => {
-            // What stands in relay.yaml itself is told already, with its place.
-            errors.retain(|error| error.file.is_some());
+            // What stands in relay.yaml itself is told already, with its place; so is a file that cannot be read.
+            errors.retain(|error| error.file.is_some() && error.line > 0);
             errors.sort_by_key(|error| (error.line, error.column));
             (errors.iter().map(ToString::to_string).collect(), Vec::new())
         }
     }
 }
 
-/// Reads the rule files: what is wrong, one line each, and what is only worth a word.
-fn rules(config: &Config) -> (Vec<String>, Vec<String>) {
+/// Reads the rule files: what is wrong, one line each.
+fn rules(config: &Config) -> Vec<String> {
     // Relative paths already start at the file's directory.
-    match config::load_rules(&config.rules, Path::new("")) {
-        Ok(rules) => (Vec::new(), rules.warnings),
-        Err(mut errors) => {
-            errors.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
-            (errors.iter().map(ToString::to_string).collect(), Vec::new())
-        }
-    }
+    let mut errors = config::load_rules(&config.rules, Path::new("")).err().unwrap_or_default();
+    // A file that cannot be read is told already.
+    errors.retain(|error| error.line > 0);
+    errors.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
+    errors.iter().map(ToString::to_string).collect()
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::error::{ConfigError, Finding, Place};
 use super::typing::{self, LeftOut, Typing};
 use super::yaml::{self, Document, Fault, Outline, Step};
-use super::{Config, not_built, secrets, validate};
+use super::{Config, not_built, rules, secrets, validate};
 
 /// Read when it exists and no other file is named.
 pub const DEFAULT_FILE: &str = "/etc/statsd-relay/relay.yaml";
@@ -76,6 +76,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     // What is missing there may be what did not fit.
     warnings.retain(|(path, _)| !faults.iter().any(|fault| yaml::steps(path).first() == yaml::steps(&fault.path).first()));
     secrets::read_all(&mut config, &mut errors, &mut warnings);
+    rules::find_files(&config, &mut errors, &mut warnings);
     let errors = places.all(errors, faults);
     let warnings = places.all(warnings, Vec::new());
     if errors.is_empty() {

@@ -1,10 +1,11 @@
-//! The rule files that `rules.files` names, and their text.
+//! The rule files that `rules.files` names, the mapping file, and their text.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 
+use super::Config;
 use crate::alert::{RuleError, RuleSet, RulesConfig};
 use crate::model::Glob;
 
@@ -16,11 +17,9 @@ const MAX_FILES: usize = 10_000;
 /// Reads every file that `rules.files` names (relative to `base`) and the bundled rules.
 pub fn load_rules(config: &RulesConfig, base: &Path) -> Result<RuleSet, Vec<RuleError>> {
     let mut files = Vec::new();
-    let mut warnings = Vec::new();
     let mut seen = BTreeSet::new();
     for pattern in &config.files {
         match expand(pattern, base) {
-            Ok(paths) if paths.is_empty() && is_glob(pattern) => warnings.push(format!("rules.files: {pattern} names no file")),
             Ok(paths) => {
                 for path in paths.into_iter().filter(|path| seen.insert(path.clone())) {
                     files.push((path.display().to_string(), read_text(&path)));
@@ -29,9 +28,23 @@ pub fn load_rules(config: &RulesConfig, base: &Path) -> Result<RuleSet, Vec<Rule
             Err(message) => files.push((pattern.clone(), Err(message))),
         }
     }
-    let mut set = RuleSet::new(files, &config.bundled)?;
-    set.warnings.extend(warnings);
-    Ok(set)
+    RuleSet::new(files, &config.bundled)
+}
+
+/// Looks whether the mapping file and the rule files are there: what cannot be read is an error of the key that names
+/// it, a pattern that names none a warning.
+pub(super) fn find_files(config: &Config, errors: &mut Vec<(String, String)>, warnings: &mut Vec<(String, String)>) {
+    let unreadable = |file: &Path| read_text(file).err().map(|why| format!("{}: {why}", file.display()));
+    let mapping = config.shape.mapping.as_deref().and_then(unreadable);
+    errors.extend(mapping.map(|why| ("shape.mapping".to_string(), why)));
+    for (index, pattern) in config.rules.files.iter().enumerate() {
+        let key = format!("rules.files[{index}]");
+        match expand(pattern, Path::new("")) {
+            Ok(paths) if paths.is_empty() && is_glob(pattern) => warnings.push((key, format!("{pattern} names no file"))),
+            Ok(paths) => errors.extend(paths.iter().filter_map(|path| unreadable(path)).map(|why| (key.clone(), why))),
+            Err(why) => errors.push((key, why)),
+        }
+    }
 }
 
 /// Whether a pattern may name more than one file.

@@ -75,9 +75,6 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
         let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
         StartError::config(lines.join("\n"))
     })?;
-    for warning in &rules.warnings {
-        tracing::warn!("{warning}");
-    }
     let shaping = Arc::new(shaping(config)?);
     let directory = if config.store.enabled {
         data_dir::choose(config.data_dir.as_deref(), std::env::var_os("STATE_DIRECTORY"))?

@@ -86,6 +86,30 @@ fn what_does_not_fit_hides_nothing_that_stands_by_itself() {
 }
 
 #[test]
+fn a_file_that_cannot_be_read_is_named_where_it_is_listed() {
+    let text = "rules:\n  files: [here.yml, gone.yml, 'none/*.yml', '*.d']\nshape:\n  mapping: gone.yml\naggregate: { interval: 1ms }\n";
+    let bench = Bench::with(text);
+    std::fs::write(bench.directory.path().join("here.yml"), "groups: 1").unwrap();
+    std::fs::create_dir(bench.directory.path().join("x.d")).unwrap();
+    let output = bench.binary(&["check", "relay.yaml", "--set", "http.web_config=gone.yml"]);
+    let gone = "gone.yml: cannot read it: No such file or directory (os error 2)";
+    let told = [
+        &format!("relay.yaml:2:21: rules.files[1]: {gone}"),
+        &format!("relay.yaml:4:12: shape.mapping: {gone}"),
+        "relay.yaml:5:24: aggregate.interval: expected whole seconds, at least 1s",
+        "flag --set: http.web_config: not built yet; leave it out",
+        "here.yml:1:9: groups: expected a list, not a scalar",
+        "relay.yaml:2:31: rules.files[2]: warning: none/*.yml names no file",
+        "relay.yaml:2:45: rules.files[3]: warning: *.d names no file",
+    ];
+    assert_eq!(String::from_utf8(output.stdout).unwrap().lines().collect::<Vec<_>>(), told);
+    let output = bench.binary(&["--config", "relay.yaml", "--set", "aggregate.interval=1s"]);
+    assert_eq!(output.status.code(), Some(78));
+    let first = format!("statsd-relay: relay.yaml:2:21: rules.files[1]: {gone}");
+    assert_eq!(String::from_utf8(output.stderr).unwrap().lines().next(), Some(&first[..]));
+}
+
+#[test]
 fn check_reads_the_rule_files_beside_the_file() {
     let bench = Bench::with("");
     let conf = bench.directory.path().join("conf");
@@ -93,7 +117,7 @@ fn check_reads_the_rule_files_beside_the_file() {
     std::fs::write(conf.join("relay.yaml"), "rules: { files: [rules.yml] }\n").unwrap();
     let missing = bench.binary(&["check", "conf/relay.yaml"]);
     assert_eq!(missing.status.code(), Some(78));
-    assert!(String::from_utf8(missing.stdout).unwrap().starts_with("conf/rules.yml: "));
+    assert!(String::from_utf8(missing.stdout).unwrap().starts_with("conf/relay.yaml:1:18: rules.files[0]: conf/rules.yml: "));
     std::fs::write(conf.join("rules.yml"), "groups:\n  - name: a\n    rules:\n      - { alert: A, expr: 'up ==' }\n").unwrap();
     let broken = bench.binary(&["check", "conf/relay.yaml"]);
     assert_eq!(broken.status.code(), Some(78));

@@ -72,14 +72,14 @@ fn a_variable_that_is_not_text_is_refused() {
 
 #[test]
 fn relative_paths_start_where_they_were_written() {
-    let bench = Bench::with("data_dir: data\nrules: { files: ['rules/*.yml', /etc/rules.yml] }\n");
+    let bench = Bench::with("data_dir: data\nrules: { files: ['rules/*.yml', '/etc/rules?.yml'] }\n");
     let here = |path: &str| bench.directory.path().join(path);
     let config = bench.load(&[], &[]).unwrap().config;
     assert_eq!(config.data_dir, Some(here("data")));
-    assert_eq!(config.rules.files, [here("rules/*.yml").display().to_string(), "/etc/rules.yml".to_string()]);
-    let config = bench.load(&[("STATSD_RELAY__RULES__FILES", "[a.yml]")], &[("data_dir", "elsewhere")]).unwrap().config;
+    assert_eq!(config.rules.files, [here("rules/*.yml").display().to_string(), "/etc/rules?.yml".to_string()]);
+    let config = bench.load(&[("STATSD_RELAY__RULES__FILES", "['a?.yml']")], &[("data_dir", "elsewhere")]).unwrap().config;
     assert_eq!(config.data_dir, Some(PathBuf::from("elsewhere")));
-    assert_eq!(config.rules.files, ["a.yml"]);
+    assert_eq!(config.rules.files, ["a?.yml"]);
 }
 
 #[test]
