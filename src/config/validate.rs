@@ -87,6 +87,11 @@ pub(super) fn warnings(config: &Config) -> Vec<(String, String)> {
                 .add(format!("http.listen[{index}]"), "everyone who reaches this address can read; http.web_config sets TLS and passwords");
         }
     }
+    if !config.store.enabled && config.sinks.is_empty() {
+        let message = "without a store and a sink, samples with a time of their own (|T) reach only rules that read them; \
+                       statsd_relay_samples_stamped_total counts them";
+        findings.add("store.enabled", message);
+    }
     for (key, endpoints) in [("listen.udp", &config.listen.udp), ("listen.tcp", &config.listen.tcp)] {
         for (index, endpoint) in endpoints.iter().enumerate() {
             if config.listen.allow_from.is_empty() && !is_loopback(&endpoint.address) {

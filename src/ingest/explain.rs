@@ -29,6 +29,8 @@ pub struct Explainer {
     pub counter_suffix: bool,
     /// How timers, histograms and distributions are shown where the mapping file does not say.
     pub presentation: Presentation,
+    /// There is a file, which keeps samples with a time of their own.
+    pub store: bool,
     /// By the names of their sinks.
     pub datadog: Vec<(String, datadog::Options)>,
     /// The relay at work, if it is to be asked what it has.
@@ -227,7 +229,11 @@ impl Explainer {
         let mut outputs = Vec::new();
         if !matches!(becomes, Becomes::Dropped | Becomes::Shed) {
             let said = shaped.options.as_ref().map(|options| options.presentation.clone()).unwrap_or_default();
-            outputs.push(prometheus(page_name, &series, &said.or(&self.presentation).form()));
+            match stamped {
+                None => outputs.push(prometheus(page_name, &series, &said.or(&self.presentation).form())),
+                // The page shows what is so now.
+                Some(_) => outputs.extend(self.store.then(|| store(page_name, &series))),
+            }
             outputs.extend(self.datadog.iter().map(|(sink, options)| datadog(sink, &series, options)));
         }
         let bound = |limit: Limit, has, most| Bound { limit: limit.as_str(), has, most };
@@ -268,10 +274,23 @@ impl Explainer {
     }
 }
 
+/// What queries call a series on the page.
+fn query_labels(name: &str, series: &Identity) -> BTreeMap<String, String> {
+    let derived = labels::derive(name, series.tags.iter().map(String::as_str));
+    derived.iter().filter(|(key, _)| *key != labels::NAME).map(|(key, value)| (key.to_string(), value.to_string())).collect()
+}
+
+/// Where queries find a sample with a time of its own.
+fn store(name: String, series: &Identity) -> Output {
+    let mut labels = query_labels(&name, series);
+    if series.r#type == Kind::Counter {
+        labels.insert("stamped".into(), "true".into());
+    }
+    Output { output: "store".into(), names: vec![name], labels, tags: Vec::new(), host: None, unfit: None }
+}
+
 fn prometheus(name: String, series: &Identity, form: &Form) -> Output {
-    let derived = labels::derive(&name, series.tags.iter().map(String::as_str));
-    let labels = derived.iter().filter(|(key, _)| *key != labels::NAME).map(|(key, value)| (key.to_string(), value.to_string()));
-    let labels = labels.collect();
+    let labels = query_labels(&name, series);
     let names = match series.r#type {
         kind if kind.is_sketch() => {
             let parts = if matches!(form, Form::Histogram(_)) { format!("{name}_bucket") } else { name.clone() };
@@ -317,6 +336,7 @@ mod tests {
             back: Duration::from_secs(3_600),
             counter_suffix: true,
             presentation: Presentation::default(),
+            store: true,
             datadog: vec![("dd".into(), options)],
             live: None,
         }
@@ -345,6 +365,24 @@ mod tests {
         let histograms = Explainer { presentation: Presentation { histogram: Some(true), ..Presentation::default() }, ..explainer() };
         let timer = histograms.explain(b"t:1|ms", 0).remove(0).metric.unwrap();
         assert_eq!(timer.outputs[0].names, ["t_bucket", "t_sum", "t_count"]);
+    }
+
+    #[test]
+    fn a_sample_with_a_time_of_its_own_goes_to_the_store_and_not_to_the_page() {
+        let outputs = |store: bool, line: &str| {
+            let fate = Explainer { store, ..explainer() }.explain(line.as_bytes(), 1_700_000_000_000).remove(0).metric.unwrap();
+            let shown = |output: Output| (output.output, output.names.join(" "), output.labels.into_iter().collect::<Vec<_>>());
+            fate.outputs.into_iter().map(shown).collect::<Vec<_>>()
+        };
+        let (env, stamped) = (("env".to_string(), "x".to_string()), ("stamped".to_string(), "true".to_string()));
+        let datadog = |name: &str| ("dd".to_string(), name.to_string(), Vec::new());
+        assert_eq!(
+            outputs(true, "hits:1|c|#env:x|T1700000000"),
+            [("store".to_string(), "hits_total".to_string(), vec![env.clone(), stamped]), datadog("hits")]
+        );
+        assert_eq!(outputs(true, "heat:1|g|#env:x|T1700000000"), [("store".to_string(), "heat".to_string(), vec![env]), datadog("heat")]);
+        assert_eq!(outputs(false, "heat:1|g|T1700000000"), [datadog("heat")]);
+        assert_eq!(outputs(true, "took:1|ms|T1700000000")[0].0, "prometheus", "it joins the window");
     }
 
     #[test]

@@ -68,6 +68,7 @@ pub(super) fn explainer_by(config: &Config, shaping: Arc<Shaping>, readings: imp
         back: raw_kept(config),
         counter_suffix: config.scrape.counter_suffix,
         presentation: presentation(config),
+        store: config.store.enabled,
         datadog: datadog.collect(),
         live: None,
     }

@@ -130,4 +130,12 @@ fn what_may_not_be_meant_is_a_warning() {
         ]
     );
     assert!(Bench::with("").load(&[], &[]).unwrap().warnings.is_empty());
+    let nowhere = Bench::with("store: { enabled: false }");
+    let told = nowhere.told(&nowhere.load(&[], &[]).unwrap().warnings[0]);
+    assert!(
+        told.starts_with("relay.yaml:1:19: store.enabled: without a store and a sink, samples with a time of their own (|T)"),
+        "{told}"
+    );
+    let sent = Bench::with(&format!("store: {{ enabled: false }}\n{DATADOG}")).load(&[], &[]).unwrap().warnings;
+    assert!(!sent.iter().any(|warning| warning.path == "store.enabled"), "a sink gets them");
 }

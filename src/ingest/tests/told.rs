@@ -39,6 +39,7 @@ fn a_line_is_explained_by_what_is_live() {
         back,
         counter_suffix: false,
         presentation: Presentation::default(),
+        store: true,
         datadog: Vec::new(),
         live,
     };
@@ -90,6 +91,7 @@ fn a_line_is_explained_as_each_kind_of_listener_reads_it() {
         back: Duration::ZERO,
         counter_suffix: false,
         presentation: Presentation::default(),
+        store: true,
         datadog: Vec::new(),
         live: None,
     };
