@@ -160,9 +160,23 @@ fn template(text: &str, at: Place, path: &str, kind: MatchType, captures: &[Opti
     let captures: Vec<Option<&str>> = captures.iter().map(Option::as_deref).collect();
     let (template, dangling) = Template::read(text, kind, &captures);
     for reference in dangling {
-        findings.warn(at, path, format!("{reference} names no capture and is always empty; a capture is written ${{1}}"));
+        match beyond(&reference, captures.len().saturating_sub(1)) {
+            Some(message) => findings.error(at, path, message),
+            None => findings.warn(at, path, format!("{reference} names no capture and is always empty; a capture is written ${{1}}")),
+        }
     }
     template
+}
+
+/// What to say of a number that is none of the `last` captures; `None` when it is no number.
+fn beyond(reference: &str, last: usize) -> Option<String> {
+    let name = reference.trim_matches(['$', '{', '}']);
+    let is_number = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit());
+    let nearest = match last {
+        0 => "the match captures nothing".to_string(),
+        _ => format!("did you mean ${{{last}}}, the last of the match?"),
+    };
+    is_number.then(|| format!("{reference} names no capture; {nearest}"))
 }
 
 /// Letters, digits, `_` and references; not a digit first.

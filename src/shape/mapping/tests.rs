@@ -76,6 +76,21 @@ fn what_is_wrong_is_said_with_its_place() {
 }
 
 #[test]
+fn a_number_beyond_the_captures_is_an_error_with_the_nearest_one() {
+    let errors = refused(
+        "mappings:\n  - { match: a.*.b.*, name: x_$3, labels: { l: \"${7}\" } }\n  - { match: c, name: y_$1 }\n  \
+         - { match: d\\.(\\w+), match_type: regex, name: z, labels: { l: $2 } }\n",
+    );
+    let expected = [
+        "m.yml:2:29: mappings[0].name: $3 names no capture; did you mean ${2}, the last of the match?",
+        "m.yml:2:48: mappings[0].labels.l: ${7} names no capture; did you mean ${2}, the last of the match?",
+        "m.yml:3:23: mappings[1].name: $1 names no capture; the match captures nothing",
+        "m.yml:4:65: mappings[2].labels.l: $2 names no capture; did you mean ${1}, the last of the match?",
+    ];
+    assert_eq!(errors, expected);
+}
+
+#[test]
 fn all_errors_are_told_at_once() {
     let errors = refused("defaults: { ttl: x }\nmappings:\n  - match: a*\n    name: b\n  - nmae: c\n    match: d\n");
     assert_eq!(errors.len(), 4, "{errors:?}");
