@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use super::group::{Due, Ended, Groups, Outcome};
 use super::heartbeat::Pulse;
-use super::{Notification, Notify, NotifyError};
+use super::{LogChanges, Notification, Notify, NotifyError};
 use crate::clock::Clock;
 use crate::model::Alert;
 use crate::telemetry;
@@ -36,7 +36,11 @@ pub(super) struct Inbox {
     failing: Mutex<BTreeMap<String, String>>,
     bell: Bell,
     closing: AtomicBool,
+    /// Keeps what was told; `None` once nobody waits for it.
+    keep: Mutex<Option<Keep>>,
 }
+
+type Keep = Box<dyn Fn(LogChanges) + Send>;
 
 impl NotifyHandle {
     /// Takes every firing and every recently resolved alert there is, once for each evaluation. Never waits.
@@ -55,7 +59,7 @@ impl NotifyHandle {
         self.groups.as_ref().map_or_else(BTreeMap::new, |(inbox, _)| inbox.failing.lock().clone())
     }
 
-    /// Sends what is due, lets attempts end, and stops. False when `deadline` came first.
+    /// Sends what is due, lets attempts end, and stops. False when `deadline` came first. Nothing is kept from then on.
     pub async fn drain(&self, deadline: Duration) -> bool {
         if let Some(pulse) = &self.pulse {
             pulse.stop.notify_one();
@@ -64,8 +68,9 @@ impl NotifyHandle {
         inbox.closing.store(true, Ordering::Release);
         inbox.bell.notify_one();
         let mut stopped = stopped.clone();
-        let stopped = tokio::time::timeout(deadline, stopped.wait_for(|stopped| *stopped)).await;
-        stopped.is_ok()
+        let stopped = tokio::time::timeout(deadline, stopped.wait_for(|stopped| *stopped)).await.is_ok();
+        inbox.keep.lock().take();
+        stopped
     }
 }
 
@@ -86,9 +91,14 @@ struct Driver<N> {
 }
 
 /// Starts the task. `targets` are those of `groups`, in the same order.
-pub(super) fn start<N: Notify>(groups: Groups, targets: Vec<N>, clock: Clock, tasks: &mut JoinSet<()>) -> NotifyHandle {
-    let inbox =
-        Arc::new(Inbox { offered: Mutex::new(None), failing: Mutex::default(), bell: Bell::new(), closing: AtomicBool::new(false) });
+pub(super) fn start<N: Notify>(groups: Groups, targets: Vec<N>, keep: Keep, clock: Clock, tasks: &mut JoinSet<()>) -> NotifyHandle {
+    let inbox = Arc::new(Inbox {
+        offered: Mutex::new(None),
+        failing: Mutex::default(),
+        bell: Bell::new(),
+        closing: AtomicBool::new(false),
+        keep: Mutex::new(Some(keep)),
+    });
     let (stopped, watched) = watch::channel(false);
     let handle = NotifyHandle { groups: Some((Arc::clone(&inbox), watched)), pulse: None };
     let driver = Driver { groups, targets, clock, inbox, attempts: JoinSet::new(), waiting: VecDeque::new() };
@@ -110,6 +120,7 @@ impl<N: Notify> Driver<N> {
                 self.groups.offer(&alerts, now);
             }
             self.look(now);
+            self.keep();
             let closing = self.inbox.closing.load(Ordering::Acquire);
             if closing && self.attempts.is_empty() {
                 match self.groups.open() {
@@ -141,6 +152,13 @@ impl<N: Notify> Driver<N> {
             && let Some(Due { key, target, notification, .. }) = self.waiting.pop_front()
         {
             self.attempts.spawn(attempt(self.targets[target].clone(), key, target, notification));
+        }
+    }
+
+    fn keep(&mut self) {
+        let changes = self.groups.log_changes();
+        if let (false, Some(keep)) = (changes.is_empty(), &*self.inbox.keep.lock()) {
+            keep(changes);
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::inhibit::Inhibitions;
+use super::log::{self, Log, LogChanges, LogKey};
 use super::route::Route;
 use crate::alert::labels_fingerprint;
 use crate::model::{Alert, AlertState, Labels};
@@ -72,6 +73,8 @@ pub(super) fn decide(last: Option<&Notified>, now: &Notified, send_resolved: boo
 #[derive(Clone, Debug)]
 pub(super) struct Target {
     pub(super) receiver: String,
+    /// What the log calls it.
+    pub(super) key: u64,
     pub(super) send_resolved: bool,
 }
 
@@ -125,6 +128,7 @@ pub(super) struct Groups {
     inhibitions: Inhibitions,
     targets: Vec<Target>,
     groups: BTreeMap<String, Group>,
+    log: Log,
 }
 
 struct Group {
@@ -161,8 +165,13 @@ struct Open {
 }
 
 impl Groups {
-    pub(super) fn new(tree: Route, inhibitions: Inhibitions, targets: Vec<Target>) -> Groups {
-        Groups { tree, inhibitions, targets, groups: BTreeMap::new() }
+    pub(super) fn new(tree: Route, inhibitions: Inhibitions, targets: Vec<Target>, log: Log) -> Groups {
+        Groups { tree, inhibitions, targets, groups: BTreeMap::new(), log }
+    }
+
+    /// What of the log is to be kept anew.
+    pub(super) fn log_changes(&mut self) -> LogChanges {
+        self.log.changes()
     }
 
     /// Takes every firing and recently resolved alert there is at `now`; a firing one that is missing has ended.
@@ -182,11 +191,21 @@ impl Groups {
                     (AlertState::Firing, Some(group)) => group.take(fingerprint, alert, now),
                     (AlertState::Firing, None) => {
                         let mut group = Group::new(route, labels, now);
+                        group.recall(&key, &self.targets, &self.log);
                         group.take(fingerprint, alert, now);
                         self.groups.insert(key, group);
                     }
                     // Who was never told of it needs not hear that it is over.
-                    (AlertState::Resolved, Some(group)) if group.members.contains_key(&fingerprint) => group.take(fingerprint, alert, now),
+                    (AlertState::Resolved, Some(group)) if group.knows(fingerprint) => group.take(fingerprint, alert, now),
+                    // It ended while no process was there to see it.
+                    (AlertState::Resolved, None) => {
+                        let mut group = Group::new(route, labels, now);
+                        group.recall(&key, &self.targets, &self.log);
+                        if group.knows(fingerprint) {
+                            group.take(fingerprint, alert, now);
+                            self.groups.insert(key, group);
+                        }
+                    }
                     _ => {}
                 }
             }
@@ -232,6 +251,9 @@ impl Groups {
             Outcome::Delivered => {
                 told.backoff = Backoff::default();
                 told.last = open.sending.map(|sent| Notified { at: now, ..sent });
+                if let Some(last) = &told.last {
+                    self.log.told(log_key(&self.targets[target], key), last);
+                }
                 Some(Ended::Delivered)
             }
             Outcome::Refused => Some(Ended::Refused),
@@ -252,8 +274,8 @@ impl Groups {
 
     /// Lets go of resolved alerts that everyone has heard of, and of empty groups.
     fn forget(&mut self) {
-        let targets = &self.targets;
-        self.groups.retain(|_, group| {
+        let (targets, log) = (&self.targets, &mut self.log);
+        self.groups.retain(|key, group| {
             let over = group.members.iter().filter(|(_, alert)| alert.state != AlertState::Firing).map(|(fingerprint, _)| *fingerprint);
             let over: Vec<u64> = over.collect();
             for fingerprint in over {
@@ -261,14 +283,26 @@ impl Groups {
                 if ours.all(|(index, target)| group.told.get(&index).is_none_or(|told| told.heard_the_end(fingerprint, target))) {
                     group.members.remove(&fingerprint);
                     // Should it fire again it is news, also to those who do not want to hear of ends.
-                    group.told.values_mut().filter_map(|told| told.last.as_mut()).for_each(|last| {
-                        last.firing.remove(&fingerprint);
-                    });
+                    for (index, told) in &mut group.told {
+                        if let Some(last) = told.last.as_mut().filter(|last| last.firing.contains(&fingerprint)) {
+                            last.firing.remove(&fingerprint);
+                            log.told(log_key(&targets[*index], key), last);
+                        }
+                    }
                 }
             }
-            !group.members.is_empty() || group.told.values().any(|told| told.open.is_some())
+            let stays = !group.members.is_empty() || group.told.values().any(|told| told.open.is_some());
+            if !stays {
+                let heard = group.told.iter().filter(|(_, told)| told.last.is_some());
+                heard.for_each(|(index, _)| log.forget(log_key(&targets[*index], key)));
+            }
+            stays
         });
     }
+}
+
+fn log_key(target: &Target, group: &str) -> LogKey {
+    (target.key, log::group_key(group))
 }
 
 impl Told {
@@ -298,6 +332,24 @@ impl Group {
             muted: BTreeSet::new(),
             told: BTreeMap::new(),
         }
+    }
+
+    /// Goes on where an earlier process stopped.
+    fn recall(&mut self, key: &str, targets: &[Target], log: &Log) {
+        for (index, target) in targets.iter().enumerate().filter(|(_, target)| target.receiver == self.receiver) {
+            if let Some(last) = log.earlier(log_key(target, key)) {
+                self.told.insert(index, Told { last: Some(last.clone()), ..Told::default() });
+            }
+        }
+        if let Some(at) = self.told.values().filter_map(|told| Some(told.last.as_ref()?.at)).min() {
+            self.next_look = at + self.interval.as_millis() as i64;
+        }
+    }
+
+    /// Whether an alert is one of its own, or someone was told of it.
+    fn knows(&self, fingerprint: u64) -> bool {
+        let told = |told: &Told| told.last.as_ref().is_some_and(|last| last.firing.contains(&fingerprint));
+        self.members.contains_key(&fingerprint) || self.told.values().any(told)
     }
 
     fn take(&mut self, fingerprint: u64, alert: &Alert, now: i64) {

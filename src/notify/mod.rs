@@ -5,6 +5,7 @@ mod driver;
 mod group;
 mod heartbeat;
 mod inhibit;
+mod log;
 mod route;
 mod webhook;
 
@@ -19,12 +20,14 @@ use tokio::task::JoinSet;
 pub use config::*;
 pub use driver::NotifyHandle;
 pub use group::{Notification, Reason};
+pub use log::{LogChanges, LogKey, NotificationLog};
 pub use webhook::Webhook;
 
 use crate::clock::Clock;
 use group::{Groups, Target};
 use heartbeat::{Heartbeat, Pulse};
 use inhibit::Inhibitions;
+use log::Log;
 use route::Route;
 
 /// Somewhere a notification goes. The driver owns grouping, retry and telemetry.
@@ -70,11 +73,17 @@ pub fn check(config: &NotifyConfig) -> Result<Vec<String>, String> {
 }
 
 /// Starts the notifier. Without a route nobody is notified, without a heartbeat nobody is called. The error names the key.
-pub fn start(config: &NotifyConfig, external_url: String, clock: Clock, tasks: &mut JoinSet<()>) -> Result<NotifyHandle, String> {
+pub fn start(
+    config: &NotifyConfig,
+    external_url: &str,
+    log: NotificationLog,
+    clock: Clock,
+    tasks: &mut JoinSet<()>,
+) -> Result<NotifyHandle, String> {
     check(config)?;
     let heartbeat = config.heartbeat.as_ref().map(Heartbeat::new).transpose().map_err(|error| format!("notify.heartbeat.url: {error}"))?;
     let mut handle = match Route::tree(config)? {
-        Some(tree) => start_groups(config, tree, &external_url, clock, tasks)?,
+        Some(tree) => start_groups(config, tree, external_url, log, clock, tasks)?,
         None => NotifyHandle::default(),
     };
     if let Some(heartbeat) = heartbeat {
@@ -90,6 +99,7 @@ fn start_groups(
     config: &NotifyConfig,
     tree: Route,
     external_url: &str,
+    log: NotificationLog,
     clock: Clock,
     tasks: &mut JoinSet<()>,
 ) -> Result<NotifyHandle, String> {
@@ -99,9 +109,10 @@ fn start_groups(
         for (index, webhook) in receiver.webhook.iter().enumerate() {
             let named = |error| format!("notify.receivers[{at}].webhook[{index}].url: {error}");
             webhooks.push(Webhook::new(webhook, external_url).map_err(named)?);
-            targets.push(Target { receiver: receiver.name.clone(), send_resolved: webhook.send_resolved });
+            let key = log::target_key(&receiver.name, Webhook::KIND, index);
+            targets.push(Target { receiver: receiver.name.clone(), key, send_resolved: webhook.send_resolved });
         }
     }
-    let groups = Groups::new(tree, Inhibitions::new(config)?, targets);
-    Ok(driver::start(groups, webhooks, clock, tasks))
+    let groups = Groups::new(tree, Inhibitions::new(config)?, targets, Log::new(&log.rows, clock.now_ms()));
+    Ok(driver::start(groups, webhooks, log.keep, clock, tasks))
 }

@@ -41,12 +41,30 @@ route: { receiver: ops, group_wait: 30s, group_interval: 5m, repeat_interval: 4h
 receivers: [{ name: ops, webhook: [{ url: 'http://127.0.0.1:1/' }] }]";
 
 fn groups(yaml: &str) -> Groups {
+    groups_after(yaml, &[], 0)
+}
+
+/// Of a process that begins at `now` and finds these rows.
+fn groups_after(yaml: &str, rows: &[(LogKey, Vec<u8>)], now: i64) -> Groups {
     let config = config(yaml);
     let targets = config.receivers.iter().flat_map(|receiver| {
-        receiver.webhook.iter().map(|webhook| Target { receiver: receiver.name.clone(), send_resolved: webhook.send_resolved })
+        receiver.webhook.iter().enumerate().map(|(index, webhook)| Target {
+            receiver: receiver.name.clone(),
+            key: log::target_key(&receiver.name, "webhook", index),
+            send_resolved: webhook.send_resolved,
+        })
     });
     let targets = targets.collect();
-    Groups::new(Route::tree(&config).unwrap().unwrap(), Inhibitions::new(&config).unwrap(), targets)
+    Groups::new(Route::tree(&config).unwrap().unwrap(), Inhibitions::new(&config).unwrap(), targets, Log::new(rows, now))
+}
+
+/// The rows that stand after changes.
+fn kept(mut rows: Vec<(LogKey, Vec<u8>)>, changes: LogChanges) -> Vec<(LogKey, Vec<u8>)> {
+    for (key, row) in changes {
+        rows.retain(|(other, _)| *other != key);
+        rows.extend(row.map(|row| (key, row)));
+    }
+    rows
 }
 
 /// `at`: what is due, as `reason: instances`, with a mark on resolved ones; all of it answered with `outcome`.
@@ -125,6 +143,65 @@ fn an_alert_that_waited_in_an_earlier_process_is_told_at_once() {
     let mut groups = groups(ONE);
     groups.offer(&[firing("a", 0)], 10 * MINUTE);
     assert_eq!(look(&mut groups, 10 * MINUTE, &Outcome::Delivered), ["first notification: a"]);
+}
+
+#[test]
+fn a_restart_repeats_nothing_and_goes_on_where_it_was() {
+    let mut before = groups(ONE);
+    before.offer(&[firing("a", 0), firing("b", 0)], 0);
+    assert_eq!(look(&mut before, 30 * SECOND, &Outcome::Delivered), ["first notification: a b"]);
+    let rows = kept(Vec::new(), before.log_changes());
+    assert_eq!(rows.len(), 1);
+    let both = [firing("a", 0), firing("b", 0)];
+
+    let mut after = groups_after(ONE, &rows, 10 * MINUTE);
+    after.offer(&both, 10 * MINUTE);
+    assert!(look(&mut after, 200 * MINUTE, &Outcome::Delivered).is_empty());
+    assert_eq!(look(&mut after, 241 * MINUTE, &Outcome::Delivered), ["repeat interval elapsed: a b"], "four hours after the first");
+
+    let mut after = groups_after(ONE, &rows, MINUTE);
+    after.offer(&[firing("a", 0), firing("b", 0), firing("c", MINUTE)], MINUTE);
+    assert!(look(&mut after, 5 * MINUTE, &Outcome::Delivered).is_empty(), "group_interval is not over");
+    assert_eq!(look(&mut after, 6 * MINUTE, &Outcome::Delivered), ["new alerts in group: a b c"]);
+
+    let mut after = groups_after(ONE, &rows, 10 * MINUTE);
+    after.offer(&[resolved("b", 0), firing("a", 0)], 10 * MINUTE);
+    assert_eq!(look(&mut after, 10 * MINUTE, &Outcome::Delivered), ["new resolved alerts: a -b"], "b ended meanwhile");
+
+    let mut after = groups_after(ONE, &rows, 10 * MINUTE);
+    after.offer(&[resolved("a", 0), resolved("b", 0), resolved("z", 0)], 10 * MINUTE);
+    assert_eq!(look(&mut after, 10 * MINUTE, &Outcome::Delivered), ["all alerts resolved: -a -b"]);
+    let rows = kept(rows, after.log_changes());
+    assert!(rows.is_empty(), "the group is over");
+    let mut after = groups_after(ONE, &rows, 20 * MINUTE);
+    after.offer(&[resolved("a", 0), resolved("b", 0)], 20 * MINUTE);
+    assert!(look(&mut after, 30 * MINUTE, &Outcome::Delivered).is_empty());
+    after.offer(&both, 40 * MINUTE);
+    assert_eq!(look(&mut after, 41 * MINUTE, &Outcome::Delivered), ["first notification: a b"]);
+}
+
+#[test]
+fn what_no_receiver_took_is_told_after_a_restart() {
+    let mut before = groups(ONE);
+    before.offer(&[firing("a", 0)], 0);
+    assert_eq!(look(&mut before, MINUTE, &Outcome::Retry(None)).len(), 1);
+    let rows = kept(Vec::new(), before.log_changes());
+    let mut after = groups_after(ONE, &rows, 2 * MINUTE);
+    after.offer(&[firing("a", 0)], 2 * MINUTE);
+    assert_eq!(look(&mut after, 2 * MINUTE, &Outcome::Delivered), ["first notification: a"]);
+}
+
+#[test]
+fn over_a_restart_a_second_outbreak_is_news_without_send_resolved() {
+    let quiet = ONE.replace("127.0.0.1:1/'", "127.0.0.1:1/', send_resolved: false");
+    let mut before = groups(&quiet);
+    before.offer(&[firing("a", 0), firing("b", 0)], 0);
+    assert_eq!(look(&mut before, MINUTE, &Outcome::Delivered).len(), 1);
+    before.offer(&[firing("a", 0), resolved("b", 0)], 2 * MINUTE);
+    assert!(look(&mut before, 7 * MINUTE, &Outcome::Delivered).is_empty());
+    let mut after = groups_after(&quiet, &kept(Vec::new(), before.log_changes()), 8 * MINUTE);
+    after.offer(&[firing("a", 0), firing("b", 8 * MINUTE)], 8 * MINUTE);
+    assert_eq!(look(&mut after, 13 * MINUTE, &Outcome::Delivered), ["new alerts in group: a b"]);
 }
 
 #[test]
@@ -346,7 +423,12 @@ async fn the_driver_delivers_what_is_offered_and_drains() {
     let clock = Clock::manual(0);
     let literal = Literal { failures: Arc::new(Mutex::new(1)), got: Arc::default() };
     let mut tasks = JoinSet::new();
-    let handle = driver::start(groups(&ONE.replace("30s", "0s")), vec![literal.clone()], clock.clone(), &mut tasks);
+    let kept = Arc::new(Mutex::new(Vec::new()));
+    let keep = Box::new({
+        let kept = kept.clone();
+        move |changes: LogChanges| kept.lock().push(changes.iter().map(|(_, row)| row.is_some()).collect::<Vec<_>>())
+    });
+    let handle = driver::start(groups(&ONE.replace("30s", "0s")), vec![literal.clone()], keep, clock.clone(), &mut tasks);
     handle.offer(vec![firing("a", 0)]);
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert!(literal.got.lock().is_empty());
@@ -357,6 +439,7 @@ async fn the_driver_delivers_what_is_offered_and_drains() {
     clock.set(20 * MINUTE);
     assert!(handle.drain(Duration::from_secs(5)).await);
     assert_eq!(literal.got.lock()[1].reason, Reason::AllResolved);
+    assert_eq!(*kept.lock(), [[true], [false]], "the log is written with each success, and cleared with the end");
     assert!(tasks.join_next().await.unwrap().is_ok());
     assert!(NotifyHandle::default().drain(Duration::ZERO).await);
 }

@@ -13,7 +13,7 @@ use parking_lot::RwLock;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::commits::Commits;
+use super::commits::{Bell, Commits};
 use super::cutting::{self, BaseOf, Cutting, resident_bytes};
 use super::fan_out::FanOut;
 use super::inside::{self, Sinks};
@@ -29,7 +29,7 @@ use crate::config::{self, Config, Loaded, load_rules};
 use crate::ingest::Views;
 use crate::listen::DatagramKind;
 use crate::model::{Kind, Labels, Matcher, Room, Select, SelectError, Selected, TimeRange};
-use crate::notify::{self, NotifyHandle};
+use crate::notify::{self, NotificationLog, NotifyHandle};
 use crate::shape::{Presentation, Shaping};
 use crate::sink::{self, SinkContext, SinkHandle, SinkType};
 use crate::store::{self, Lock, Note, Store, StoreError, Writer};
@@ -143,7 +143,6 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
     // Set once, here.
     let _ = running.set(config.sinks.iter().map(|sink| sink.r#type).zip(sinks.iter().cloned()).collect());
     let external_url = format!("http://{}", config.http.listen.first().map_or("localhost", String::as_str));
-    let notify = notify::start(&config.notify, external_url.clone(), clock.clone(), &mut tasks).map_err(StartError::config)?;
 
     // On a thread of its own, so that a signal is answered meanwhile.
     let opening = tokio::task::spawn_blocking({
@@ -156,7 +155,8 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
     let cutter = cutter(&aggregator, inbox, config, &store);
     let (windows, waiting) = cutting::windows();
     let saved = saved_alerts(&store);
-    let settings = Settings { window: config.aggregate.interval, external_url, clock: clock.clone(), ..Settings::default() };
+    let settings =
+        Settings { window: config.aggregate.interval, external_url: external_url.clone(), clock: clock.clone(), ..Settings::default() };
     let engine = Engine::new(rules, settings, saved);
     *status.write() = engine.status();
     let stop_cutting = Arc::new(AtomicBool::new(false));
@@ -186,6 +186,8 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
         health.set("history", State::Degraded, reason);
     }
     let (commits, committing) = Commits::start(writer, health.clone(), clock.clone())?;
+    let log = notification_log(&store, commits.bell());
+    let notify = notify::start(&config.notify, &external_url, log, clock.clone(), &mut tasks).map_err(StartError::config)?;
     let fan_out = FanOut {
         windows: waiting,
         store,
@@ -286,6 +288,19 @@ fn saved_alerts(store: &Store) -> Vec<SavedAlert> {
             Vec::new()
         }
     }
+}
+
+fn notification_log(store: &Store, bell: Bell) -> NotificationLog {
+    let rows = store.notified().unwrap_or_else(|error| {
+        tracing::error!(%error, "what the last process told receivers cannot be read; they are told again");
+        Vec::new()
+    });
+    let store = store.clone();
+    let keep = move |changes| {
+        store.save_notified(changes);
+        bell.ring();
+    };
+    NotificationLog { rows, keep: Box::new(keep) }
 }
 
 fn base(base: store::Base) -> Base {

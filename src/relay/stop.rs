@@ -26,7 +26,7 @@ impl Relay {
             tracing::error!("a receiver did not stop in time");
         }
         self.stop_cutting.store(true, Ordering::Release);
-        // The store closes beside the sinks' last attempts, as soon as the last window is in it.
+        // The store closes beside the sinks' last attempts, as soon as the last window is in it and receivers are told.
         let mut closing = JoinSet::new();
         closing.spawn(join([self.committing]));
         if timeout_at(deadline, join([self.cutting, self.fan_out])).await.is_err() {
@@ -38,6 +38,8 @@ impl Relay {
             drains.spawn(async move { sink.drain(deadline).await });
         }
         let left = deadline.saturating_duration_since(Instant::from_std(self.clock.instant()));
+        // The store is open until then: what receivers are told now is still kept.
+        let left = left.saturating_sub(2 * GRACE);
         drains.spawn(async move {
             self.notify.drain(left).await;
         });

@@ -28,6 +28,8 @@ pub(super) const STAMPED: TableDefinition<'_, (u64, u64), f64> = TableDefinition
 pub(super) const EVENTS: TableDefinition<'_, (u64, u32), &[u8]> = TableDefinition::new("events");
 /// (Rule, labels) fingerprints to the state of an alert, as the rule engine spells it.
 pub(super) const ALERTS: TableDefinition<'_, (u64, u64), &[u8]> = TableDefinition::new("alerts");
+/// (Target, group) fingerprints to what was told of the group last, as the notifier spells it. Files of before it have none.
+pub(super) const NOTIFIED: TableDefinition<'_, (u64, u64), &[u8]> = TableDefinition::new("notified");
 
 /// Frame parts from here on hold what rules recorded, from the next on what was said at the close.
 pub(super) const RECORDED_PARTS: u16 = 0x8000;
@@ -175,6 +177,7 @@ fn initialise(database: &Database, now_ms: i64) -> Result<(), redb::Error> {
         write.open_table(STAMPED)?;
         write.open_table(EVENTS)?;
         write.open_table(ALERTS)?;
+        write.open_table(NOTIFIED)?;
     }
     Ok(write.commit()?)
 }

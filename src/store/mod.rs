@@ -40,6 +40,7 @@ mod timeline;
 mod tracks;
 mod writer;
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -78,6 +79,8 @@ struct Shared {
     head: RwLock<Head>,
     /// States to write with the next commit.
     alerts: Mutex<Option<Arc<writer::Alerts>>>,
+    /// Rows of the notification log to write, or to take away.
+    notified: Mutex<BTreeMap<(u64, u64), Option<Vec<u8>>>>,
     interval: i64,
     percentiles: Vec<f64>,
     persist_totals: bool,
@@ -167,6 +170,7 @@ impl Store {
             database: RwLock::new(Some(Arc::new(database))),
             head: RwLock::new(replayed.head),
             alerts: Mutex::new(None),
+            notified: Mutex::default(),
             interval,
             percentiles: percentiles.to_vec(),
             persist_totals: config.persist_totals,
@@ -306,15 +310,33 @@ impl Store {
 
     /// The alert states last committed.
     pub fn alerts(&self) -> Result<AlertRows, StoreError> {
-        let mut states = AlertRows::new();
+        self.rows(disk::ALERTS)
+    }
+
+    /// Writes rows of the notification log with [`Writer::commit_notified`], or takes them away.
+    pub fn save_notified(&self, changes: Vec<((u64, u64), Option<Vec<u8>>)>) {
+        self.0.notified.lock().extend(changes);
+    }
+
+    /// The notification log as last committed: by target and group, as the notifier spells it.
+    pub fn notified(&self) -> Result<AlertRows, StoreError> {
+        self.rows(disk::NOTIFIED)
+    }
+
+    fn rows(&self, table: redb::TableDefinition<'_, (u64, u64), &'static [u8]>) -> Result<AlertRows, StoreError> {
+        let mut rows = AlertRows::new();
         self.read(|read| {
-            for row in read.open_table(disk::ALERTS)?.range::<(u64, u64)>(..)? {
-                let (key, state) = row?;
-                states.push((key.value(), state.value().to_vec()));
+            let table = match read.open_table(table) {
+                Err(redb::TableError::TableDoesNotExist(_)) => return Ok(()),
+                table => table?,
+            };
+            for row in table.range::<(u64, u64)>(..)? {
+                let (key, row) = row?;
+                rows.push((key.value(), row.value().to_vec()));
             }
             Ok(())
         })?;
-        Ok(states)
+        Ok(rows)
     }
 
     /// Events and checks that arrived in the range, with unix milliseconds: at most `limit` from the newest back.

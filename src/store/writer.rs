@@ -1,12 +1,13 @@
 //! The side that writes: one durable transaction per turn, on the store's own thread.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use redb::{Database, ReadableDatabase, ReadableTable, WriteTransaction};
 
 use super::at_work::AtWork;
 use super::catalog::{put_name, put_series, put_total, sealed};
-use super::disk::{self, ALERTS, EVENTS, META, NAMES, SERIES, TOTALS};
+use super::disk::{self, ALERTS, EVENTS, META, NAMES, NOTIFIED, SERIES, TOTALS};
 use super::names::Name;
 use super::queue::Pending;
 use super::replay::next_key;
@@ -87,6 +88,25 @@ impl Writer {
         if done.is_err() {
             // The handle is dead after any failure; the next turn is the next try.
             *self.shared.database.write() = None;
+        }
+        done
+    }
+
+    /// Makes changes of the notification log durable, and nothing else. After an error they wait for the next call.
+    pub fn commit_notified(&mut self, now_ms: i64) -> Result<(), StoreError> {
+        let changes = std::mem::take(&mut *self.shared.notified.lock());
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let _at_work = AtWork::on(&self.shared.disk.mark);
+        let done = self.database(now_ms).and_then(|database| write_notified(&database, &changes).map_err(|error| self.error(error)));
+        if done.is_err() {
+            *self.shared.database.write() = None;
+            let mut waiting = self.shared.notified.lock();
+            // What changed meanwhile is newer.
+            for (key, row) in changes {
+                waiting.entry(key).or_insert(row);
+            }
         }
         done
     }
@@ -239,6 +259,7 @@ impl Writer {
     /// Writes what waits and how long each series has been idle, and closes the file.
     pub fn close(mut self, now_ms: i64) -> Result<(), StoreError> {
         self.commit(now_ms)?;
+        self.commit_notified(now_ms)?;
         let _at_work = AtWork::on(&self.shared.disk.mark);
         let closing = {
             let head = self.shared.head.read();
@@ -255,6 +276,20 @@ impl Writer {
         }
         Ok(())
     }
+}
+
+fn write_notified(database: &Database, changes: &BTreeMap<(u64, u64), Option<Vec<u8>>>) -> Result<(), redb::Error> {
+    let write = disk::begin(database)?;
+    {
+        let mut table = write.open_table(NOTIFIED)?;
+        for (key, row) in changes {
+            match row {
+                Some(row) => table.insert(*key, row.as_slice())?,
+                None => table.remove(*key)?,
+            };
+        }
+    }
+    Ok(write.commit()?)
 }
 
 fn write_catalog(write: &WriteTransaction, batch: &Batch) -> Result<(), redb::Error> {

@@ -31,3 +31,39 @@ fn a_rule_waits_as_long_as_it_says_when_the_relay_stops_and_starts_meanwhile() {
     wait_for_alert(&relay, "firing");
     relay.stop();
 }
+
+#[test]
+fn a_receiver_hears_of_a_group_once_over_a_stop_and_a_kill_and_of_its_end() {
+    let webhook = http::Webhook::start();
+    let home = Home::new("");
+    let rules = home.write("rules.yml", "groups:\n- name: g\n  rules:\n  - { alert: Deep, expr: depth > 1 }\n");
+    home.configure(&format!(
+        "rules: {{ files: [{}], bundled: [] }}\nnotify:\n  route: {{ receiver: ops, group_wait: 0s, group_interval: 1s }}\n  \
+         receivers: [{{ name: ops, webhook: [{{ url: \"{}\" }}] }}]",
+        rules.display(),
+        webhook.url()
+    ));
+    let statuses = || -> Vec<String> { webhook.received().iter().map(|body| body["status"].as_str().unwrap().to_string()).collect() };
+    let some_windows = |relay: &Relay| {
+        relay.wait_for_page(20, |page| {
+            let cut = page.value("statsd_relay_windows_total", &[]);
+            cut.is_none_or(|cut| cut < 4.0).then(|| format!("{cut:?} windows")).into_iter().collect()
+        })
+    };
+    let relay = home.start();
+    relay.send("depth:5|g");
+    wait_for("a notification", 20, || (!statuses().is_empty()).then_some(()));
+    some_windows(&relay);
+    relay.stop();
+    let relay = home.start();
+    some_windows(&relay);
+    wait_for_alert(&relay, "firing");
+    relay.kill();
+    let relay = home.start();
+    some_windows(&relay);
+    wait_for_alert(&relay, "firing");
+    assert_eq!(statuses(), ["firing"], "{:?}", webhook.received());
+    relay.send("depth:0|g");
+    wait_for("the end", 20, || (statuses() == ["firing", "resolved"]).then_some(()));
+    relay.stop();
+}

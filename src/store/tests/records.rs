@@ -77,3 +77,18 @@ fn notes_and_alert_states_are_kept() {
     writer.commit(START).unwrap();
     assert_eq!(store.alerts().unwrap(), []);
 }
+
+#[test]
+fn the_notification_log_is_kept_row_by_row_without_a_window() {
+    let dir = TempDir::new().unwrap();
+    let (store, mut writer) = open(dir.path());
+    store.save_notified(vec![((1, 1), Some(b"a".to_vec())), ((1, 2), Some(b"b".to_vec()))]);
+    writer.commit_notified(START).unwrap();
+    store.save_notified(vec![((1, 1), None), ((2, 1), Some(b"c".to_vec()))]);
+    store.append(&window(START + STEP, Vec::new()));
+    writer.commit_notified(START).unwrap();
+    drop((store, writer));
+    let (store, _writer) = open(dir.path());
+    assert_eq!(store.notified().unwrap(), [((1, 2), b"b".to_vec()), ((2, 1), b"c".to_vec())]);
+    assert_eq!(store.last_window(), None, "a window waits for its own commit");
+}
