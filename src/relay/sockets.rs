@@ -1,7 +1,7 @@
 //! The sockets: inherited from a supervisor, or bound as configured.
 
 use std::fmt::Display;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener};
 
 use listenfd::ListenFd;
@@ -54,8 +54,8 @@ pub(super) fn open(listen: &ListenConfig, http: &[String]) -> Result<Sockets, St
     if !inherited.tcp {
         for endpoint in &listen.tcp {
             let bound = at(endpoint, StreamListener::tcp).map_err(|error| {
-                let address = &endpoint.address;
-                StartError::failed(format!("listen.tcp: cannot bind {address}: {error}. Free the port, or choose another with listen.tcp"))
+                let unbound = unbound("listen.tcp", &endpoint.address, &error);
+                StartError::failed(format!("{unbound}. {}", remedy(&error, "listen.tcp")))
             })?;
             sockets.streams.push((bound, options(listen, endpoint.dialect, endpoint.strict)));
         }
@@ -63,9 +63,8 @@ pub(super) fn open(listen: &ListenConfig, http: &[String]) -> Result<Sockets, St
     if sockets.http.is_empty() {
         for address in http {
             let listener = TcpListener::bind(address).map_err(|error| {
-                StartError::failed(format!(
-                    "http.listen: cannot bind {address}: {error}. Free the port, or choose another with --http or http.listen"
-                ))
+                let unbound = unbound("http.listen", address, &error);
+                StartError::failed(format!("{unbound}. {}", remedy(&error, "--http or http.listen")))
             })?;
             sockets.http.push(listener);
         }
@@ -93,29 +92,57 @@ fn options(listen: &ListenConfig, dialect: Option<Dialect>, strict: Option<bool>
 fn bind_udp(listen: &ListenConfig, sockets: &mut Sockets) -> Result<(), StartError> {
     // Of the two default addresses one may be missing: a machine without IPv6 is no reason not to start.
     let tolerant = listen.udp == ListenConfig::default().udp;
+    let mut way_out = String::new();
     for endpoint in &listen.udp {
         match at(endpoint, |address| DatagramListener::udp(address, listen.receive_buffer.bytes())) {
             Ok(listener) => sockets.datagrams.push((listener, options(listen, endpoint.dialect, endpoint.strict))),
-            Err(error) => sockets.missing.push(format!("listen.udp: cannot bind {}: {error}", endpoint.address)),
+            Err(error) => {
+                way_out = remedy(&error, "--udp or listen.udp");
+                sockets.missing.push(unbound("listen.udp", &endpoint.address, &error));
+            }
         }
     }
     if !sockets.missing.is_empty() && (!tolerant || sockets.datagrams.is_empty()) {
         let reasons = sockets.missing.join("; ");
-        return Err(StartError::failed(format!("{reasons}. Free the port, or choose another with --udp or listen.udp")));
+        return Err(StartError::failed(format!("{reasons}. {way_out}")));
     }
     Ok(())
 }
 
-fn at<L>(endpoint: &Endpoint, bind: impl Fn(SocketAddr) -> io::Result<L>) -> Result<L, String> {
-    let address = endpoint.address.parse::<SocketAddr>().map_err(|error| error.to_string())?;
-    bind(address).map_err(|error| error.to_string())
+fn at<L>(endpoint: &Endpoint, bind: impl Fn(SocketAddr) -> io::Result<L>) -> io::Result<L> {
+    bind(endpoint.address.parse().map_err(io::Error::other)?)
+}
+
+fn unbound(key: &str, address: &str, error: &io::Error) -> String {
+    format!("{key}: cannot bind {address}: {error}")
+}
+
+/// What to do about an address that cannot be bound; `keys` set another.
+fn remedy(error: &io::Error, keys: &str) -> String {
+    match error.kind() {
+        ErrorKind::AddrInUse => format!("Free the port, or choose another with {keys}"),
+        ErrorKind::AddrNotAvailable => format!("This host has no such address: choose another with {keys}"),
+        ErrorKind::PermissionDenied => {
+            format!("A port below 1024 needs the capability CAP_NET_BIND_SERVICE: choose another with {keys}")
+        }
+        _ => format!("Choose another with {keys}"),
+    }
 }
 
 fn unix<L>(key: &str, endpoint: &UnixEndpoint, bind: impl Fn(&str, u32) -> io::Result<L>) -> Result<L, StartError> {
     let path = &endpoint.path;
-    let failed = |error: &dyn Display| StartError::failed(format!("{key}: cannot bind {path}: {error}. Make way, or choose another path"));
-    let mode = u32::from_str_radix(&endpoint.mode, 8).map_err(|error| failed(&error))?;
-    bind(path, mode).map_err(|error| failed(&error))
+    let failed = |error: &dyn Display, way_out: &str| {
+        StartError::failed(format!("{key}: cannot bind {path}: {error}. {way_out}, or choose another path"))
+    };
+    let mode = u32::from_str_radix(&endpoint.mode, 8).map_err(|error| failed(&error, "Write an octal mode"))?;
+    bind(path, mode).map_err(|error| {
+        let way_out = match error.kind() {
+            ErrorKind::NotFound => "Make its directory",
+            ErrorKind::PermissionDenied => "Give the relay's user write access to its directory",
+            _ => "Make way",
+        };
+        failed(&error, way_out)
+    })
 }
 
 /// The kinds of which the supervisor passed in at least one.
@@ -162,4 +189,34 @@ fn inherit(listen: &ListenConfig, sockets: &mut Sockets) -> Result<Inherited, St
         }
     }
     Ok(inherited)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_bound_is_told_with_its_own_remedy() {
+        let none = || ListenConfig { udp: Vec::new(), ..ListenConfig::default() };
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let holder = TcpListener::bind(&taken).unwrap();
+        let endpoint = |address: &str| Endpoint { address: address.into(), dialect: None, strict: None };
+        let socket = UnixEndpoint { path: "/no/such/directory/a.sock".into(), mode: "0722".into(), dialect: None, strict: None };
+        for (listen, http, told) in [
+            (ListenConfig { tcp: vec![endpoint(&taken)], ..none() }, None, "Free the port, or choose another with listen.tcp"),
+            (none(), Some(taken.clone()), "Free the port, or choose another with --http or http.listen"),
+            (none(), Some("192.0.2.1:1".into()), "This host has no such address: choose another with --http or http.listen"),
+            (
+                ListenConfig { udp: vec![endpoint("192.0.2.1:1")], ..none() },
+                None,
+                "This host has no such address: choose another with --udp or listen.udp",
+            ),
+            (ListenConfig { unix_stream: vec![socket], ..none() }, None, "Make its directory, or choose another path"),
+        ] {
+            let http: Vec<String> = http.into_iter().collect();
+            let message = open(&listen, &http).err().unwrap().message;
+            assert!(message.contains("cannot bind") && message.ends_with(told), "{message}");
+        }
+        drop(holder);
+    }
 }
