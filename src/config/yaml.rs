@@ -338,6 +338,7 @@ fn reword(mark: Option<Mark>, mut path: String, message: &str) -> Fault {
 /// The words of a configuration file instead of those of Rust.
 fn plain(message: String) -> String {
     let Some((before, expected)) = message.split_once(", expected ") else { return message };
+    let before = before.replace("type: unit value", "type: nothing");
     let expected = match expected {
         "usize" | "u64" | "u32" | "u8" => "a whole number",
         "f64" => "a number",

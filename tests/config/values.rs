@@ -30,6 +30,10 @@ fn an_error_says_where_what_and_the_nearest_valid_thing() {
             "aggregate:\n  interval: 10 seconds\n",
             "relay.yaml:2:13: aggregate.interval: invalid duration \"10 seconds\": expected units y, w, d, h, m, s, ms from large to small, such as 10s or 1h30m",
         ),
+        (
+            "aggregate:\n  interval:\n",
+            "relay.yaml:2:12: aggregate.interval: invalid type: nothing, expected a duration such as 10s, 5m or 1h30m",
+        ),
         ("aggregate:\n  interval: 10\n", "relay.yaml:2:13: aggregate.interval: invalid duration 10: it needs a unit, such as 10s"),
         (
             "notify:\n  route:\n    group_wait: 5\n",
