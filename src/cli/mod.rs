@@ -34,7 +34,7 @@ pub mod exit {
 ///
 /// Without a command it runs: UDP on 127.0.0.1:8125 and [::1]:8125, HTTP on 127.0.0.1:9102.
 #[derive(Parser)]
-#[command(name = "statsd-relay", version, disable_help_subcommand = true)]
+#[command(name = "statsd-relay", version)]
 struct Cli {
     #[command(flatten)]
     overrides: Overrides,

@@ -148,6 +148,7 @@ fn usage_errors_exit_with_2() {
         assert_eq!(bench.binary(arguments).status.code(), Some(2), "{arguments:?}");
     }
     assert_eq!(bench.binary(&["--help"]).status.code(), Some(0));
+    assert_eq!(bench.binary(&["help", "alerts"]).stdout, bench.binary(&["alerts", "--help"]).stdout);
     assert_eq!(bench.binary(&["--version"]).stdout, format!("statsd-relay {}\n", env!("CARGO_PKG_VERSION")).as_bytes());
 }
 
