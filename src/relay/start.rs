@@ -109,7 +109,8 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
     let status = Arc::new(RwLock::new(Vec::new()));
     let (stop_web, web_stopped) = watch::channel(false);
     // Inherited sockets may listen elsewhere than the file says.
-    let addresses = http.iter().filter_map(|listener| listener.local_addr().ok()).map(|address| address.to_string()).collect();
+    let addresses: Vec<String> = http.iter().filter_map(|listener| listener.local_addr().ok()).map(|address| address.to_string()).collect();
+    let external_url = format!("http://{}", addresses.first().map_or("localhost", String::as_str));
     let app = Arc::new(App {
         config: HttpConfig { listen: addresses, ..config.http.clone() },
         scrape: config.scrape.clone(),
@@ -142,7 +143,6 @@ pub async fn start(loaded: Loaded, clock: Clock) -> Result<Relay, StartError> {
     }
     // Set once, here.
     let _ = running.set(config.sinks.iter().map(|sink| sink.r#type).zip(sinks.iter().cloned()).collect());
-    let external_url = format!("http://{}", config.http.listen.first().map_or("localhost", String::as_str));
 
     // On a thread of its own, so that a signal is answered meanwhile.
     let opening = tokio::task::spawn_blocking({

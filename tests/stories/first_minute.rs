@@ -44,6 +44,7 @@ fn the_demo_rule_reaches_a_webhook_and_the_alerts_command() {
     let firing = wait_for_notification(&webhook, "firing");
     assert_eq!((&firing["version"], &firing["receiver"]), (&"4".into(), &"ops".into()), "{firing:#}");
     assert_eq!(firing["alerts"][0]["annotations"]["summary"], "It is 42 degrees", "{firing:#}");
+    assert_eq!(firing["externalURL"], format!("http://{}", relay.http), "where it listens, not what the file says");
 
     let alerts = relay.ask(&["alerts"]);
     assert_eq!(alerts.code, Some(0), "{alerts:?}");
