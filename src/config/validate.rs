@@ -87,6 +87,9 @@ pub(super) fn warnings(config: &Config) -> Vec<(String, String)> {
                 .add(format!("http.listen[{index}]"), "everyone who reaches this address can read; http.web_config sets TLS and passwords");
         }
     }
+    if config.notify.route.is_none() && !config.notify.receivers.is_empty() {
+        findings.add("notify.receivers", "without notify.route nobody is notified");
+    }
     if !config.store.enabled && config.sinks.is_empty() {
         let message = "without a store and a sink, samples with a time of their own (|T) reach only rules that read them; \
                        statsd_relay_samples_stamped_total counts them";

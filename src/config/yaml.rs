@@ -340,7 +340,7 @@ fn plain(message: String) -> String {
     let Some((before, expected)) = message.split_once(", expected ") else { return message };
     let before = before.replace("type: unit value", "type: nothing");
     let expected = match expected {
-        "usize" | "u64" | "u32" | "u8" => "a whole number",
+        "usize" | "u64" | "u32" | "u8" => "a whole number, 0 or more",
         "f64" => "a number",
         "a sequence" => "a list",
         "a map" => "a mapping",

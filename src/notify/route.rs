@@ -122,8 +122,8 @@ pub(super) fn matchers(texts: &[String], path: &str) -> Result<Vec<Matcher>, Str
 }
 
 /// Reads `name="value"`, `name!="value"`, `name=~"regex"` or `name!~"regex"`; quotes may be left out.
-fn matcher(text: &str) -> Result<Matcher, String> {
-    let wrong = || format!("{text:?} is not a matcher: expected name=\"value\", name!=\"value\", name=~\"regex\" or name!~\"regex\"");
+pub fn matcher(text: &str) -> Result<Matcher, String> {
+    let wrong = || format!("invalid matcher {text:?}: expected name=\"value\", with =, !=, =~ or !~");
     let text_trimmed = text.trim();
     let split = text_trimmed.find(['=', '!']).ok_or_else(wrong)?;
     let (name, rest) = (text_trimmed[..split].trim(), &text_trimmed[split..]);
@@ -135,13 +135,14 @@ fn matcher(text: &str) -> Result<Matcher, String> {
         .find_map(|operator| rest.strip_prefix(operator).map(|value| (*operator, value.trim())))
         .ok_or_else(wrong)?;
     let value = if value.starts_with('"') {
-        serde_json::from_str::<String>(value).map_err(|error| format!("{text:?}: the quoted value cannot be read: {error}"))?
+        serde_json::from_str::<String>(value)
+            .map_err(|error| format!("invalid matcher {text:?}: the quoted value cannot be read: {error}"))?
     } else if value.contains('"') {
         return Err(wrong());
     } else {
         value.to_string()
     };
-    let anchored = || Regex::new(&format!("^(?:{value})$")).map_err(|error| format!("{text:?}: {error}"));
+    let anchored = || Regex::new(&format!("^(?:{value})$")).map_err(|error| format!("invalid regex in matcher {text:?}: {error}"));
     let op = match operator {
         "=~" => MatchOp::Matches(anchored()?),
         "!~" => MatchOp::NotMatches(anchored()?),

@@ -130,6 +130,9 @@ fn what_may_not_be_meant_is_a_warning() {
         ]
     );
     assert!(Bench::with("").load(&[], &[]).unwrap().warnings.is_empty());
+    let unheard = Bench::with("notify: { receivers: [{ name: ops }] }");
+    let told = unheard.told(&unheard.load(&[], &[]).unwrap().warnings[0]);
+    assert_eq!(told, "relay.yaml:1:22: notify.receivers: without notify.route nobody is notified");
     let nowhere = Bench::with("store: { enabled: false }");
     let told = nowhere.told(&nowhere.load(&[], &[]).unwrap().warnings[0]);
     assert!(

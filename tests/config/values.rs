@@ -22,7 +22,8 @@ fn an_error_says_where_what_and_the_nearest_valid_thing() {
             "sinks:\n  - name: dd\n    type: datadog\n    api_key: { envv: KEY }\n",
             "relay.yaml:4:14: sinks[0].api_key.envv: unknown key; did you mean `env`?",
         ),
-        ("limits:\n  series: many\n", "relay.yaml:2:11: limits.series: invalid type: string \"many\", expected a whole number"),
+        ("limits:\n  series: many\n", "relay.yaml:2:11: limits.series: invalid type: string \"many\", expected a whole number, 0 or more"),
+        ("limits:\n  series: -1\n", "relay.yaml:2:11: limits.series: invalid type: integer `-1`, expected a whole number, 0 or more"),
         ("listen: { strict: yes }\n", "relay.yaml:1:19: listen.strict: invalid type: string \"yes\", expected true or false"),
         ("aggregate: 10s\n", "relay.yaml:1:12: aggregate: invalid type: string \"10s\", expected a mapping"),
         ("- aggregate\n", "relay.yaml:1:1: invalid type: list, expected a mapping of sections"),
@@ -110,6 +111,11 @@ fn a_value_that_breaks_a_rule_is_refused_at_its_place() {
             "6:19: notify.route.routes[0].receiver: no receiver is named \"opps\"; did you mean \"ops\"?",
         ),
         ("notify:\n  route:\n    receiver:\n    group_wait: 1s", "3:5: notify.route.receiver: the first route needs a receiver"),
+        ("notify: { heartbeat: { url: 'http://h/', every: 500ms } }", "1:49: notify.heartbeat.every: expected at least 1s"),
+        (
+            "notify: { receivers: [{ name: a }], route: { receiver: a, routes: [{ matchers: ['b=c\"'] }] } }",
+            "1:81: notify.route.routes[0].matchers[0]: invalid matcher \"b=c\\\"\": expected name=\"value\", with =, !=, =~ or !~",
+        ),
         ("notify: { receivers: [{ name: a }, { name: a }] }", "1:44: notify.receivers[1].name: \"a\" is taken by notify.receivers[0]"),
         (
             "notify:\n  receivers: [{ name: a }]\n  route: { receiver: a, routes: [{ matchers: ['team'] }] }",

@@ -1,11 +1,11 @@
 //! Who is told what: routes, receivers, checks.
 
-use regex::Regex;
+use std::time::Duration;
 
 use super::{Findings, name, time, url};
 use crate::config::Config;
 use crate::model::nearest;
-use crate::notify::RouteConfig;
+use crate::notify::{self, RouteConfig};
 
 pub(super) fn check(config: &Config, findings: &mut Findings) {
     let receivers: Vec<&str> = config.notify.receivers.iter().map(|receiver| receiver.name.as_str()).collect();
@@ -33,7 +33,7 @@ pub(super) fn check(config: &Config, findings: &mut Findings) {
         findings.check(format!("alertmanagers[{index}]"), url(address));
     }
     if let Some(heartbeat) = &config.notify.heartbeat {
-        time(heartbeat.every, "notify.heartbeat.every", findings);
+        findings.require(heartbeat.every >= Duration::from_secs(1), "notify.heartbeat.every", "expected at least 1s");
     }
     checks(config, findings);
 }
@@ -80,28 +80,8 @@ fn route(route: &RouteConfig, path: &str, receivers: &[&str], findings: &mut Fin
 
 fn matchers(texts: &[String], path: &str, findings: &mut Findings) {
     for (index, text) in texts.iter().enumerate() {
-        findings.check(format!("{path}[{index}]"), matcher(text));
+        findings.check(format!("{path}[{index}]"), notify::matcher(text));
     }
-}
-
-/// Reads `name="value"`, `name=~"regex"`, `name!="value"` or `name!~"regex"`; quotes may be left out.
-fn matcher(text: &str) -> Result<(), String> {
-    let invalid = || format!("invalid matcher {text:?}: expected name=\"value\", with =, !=, =~ or !~");
-    let at = text.find(['=', '!']).ok_or_else(invalid)?;
-    let (label, rest) = text.split_at(at);
-    let operator = ["=~", "!~", "!=", "="].into_iter().find(|operator| rest.starts_with(operator)).ok_or_else(invalid)?;
-    let value = rest[operator.len()..].trim();
-    let value = match value.strip_prefix('"') {
-        Some(quoted) => quoted.strip_suffix('"').ok_or_else(invalid)?,
-        None => value,
-    };
-    if !is_label(label.trim()) {
-        return Err(invalid());
-    }
-    if operator.ends_with('~') {
-        Regex::new(&format!("^(?:{value})$")).map_err(|error| format!("invalid regex in matcher {text:?}: {error}"))?;
-    }
-    Ok(())
 }
 
 fn is_label(text: &str) -> bool {
