@@ -65,7 +65,11 @@ use shelf::Shelf;
 use take::Taken;
 
 use crate::model::{Buckets, Family, Kind, Matcher, Recent, Recorded, TimeRange, Window};
-use crate::telemetry::{STORE_ERRORS, WINDOWS_STORE_FAILED};
+use crate::telemetry::{STORE_ERRORS, WINDOWS_COMMITTED, WINDOWS_STORE_FAILED};
+
+/// Why a window is not kept.
+const LOST: &str = "queue_full";
+const LATE: &str = "late";
 
 /// The reading side, cheap to clone. Implements [`crate::model::Select`].
 #[derive(Clone)]
@@ -164,6 +168,11 @@ impl Store {
             tracing::error!(%path, damaged = replayed.damage.len(), first, "the store is damaged; the rest was read");
         }
         tracing::info!(%path, series = replayed.head.live(), last_window = replayed.head.last_window, "store opened");
+        // The ledger of windows is whole from the start.
+        WINDOWS_COMMITTED.counter(&[]).increment(0);
+        for reason in [LOST, LATE] {
+            WINDOWS_STORE_FAILED.counter(&[("reason", reason)]).increment(0);
+        }
         let shared = Arc::new(Shared {
             disk,
             set_aside,
@@ -275,8 +284,8 @@ impl Store {
         tell_homeless(homeless);
         let failed = match taken {
             Taken::Queued => return,
-            Taken::Lost => "queue_full",
-            Taken::Late => "late",
+            Taken::Lost => LOST,
+            Taken::Late => LATE,
         };
         WINDOWS_STORE_FAILED.counter(&[("reason", failed)]).increment(1);
         tracing::warn!(window = window.end, reason = failed, "the store cannot keep a window");

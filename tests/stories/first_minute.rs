@@ -13,6 +13,9 @@ fn without_configuration_a_metric_is_on_the_page_and_in_queries() {
     let relay = Relay::start(command, &folder.path().join("log"));
     assert!((1..=5).contains(&relay.banner.len()), "{:#?}", relay.banner);
     assert!(relay.banner[0].contains("statsd-relay"), "{:#?}", relay.banner);
+    for term in ["windows_total", "windows_committed_total", "windows_store_failed_total"] {
+        assert!(relay.page().value(&format!("statsd_relay_{term}"), &[]).is_some(), "{term} is part of a ledger from the start");
+    }
 
     for _ in 0..3 {
         relay.send("page.views:1|c|#env:dev");
