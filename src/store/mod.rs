@@ -40,7 +40,6 @@ mod timeline;
 mod tracks;
 mod writer;
 
-use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -84,7 +83,7 @@ struct Shared {
     /// States to write with the next commit.
     alerts: Mutex<Option<Arc<writer::Alerts>>>,
     /// Rows of the notification log to write, or to take away.
-    notified: Mutex<BTreeMap<(u64, u64), Option<Vec<u8>>>>,
+    notified: Mutex<writer::Notified>,
     interval: i64,
     percentiles: Vec<f64>,
     persist_totals: bool,
@@ -323,7 +322,7 @@ impl Store {
     }
 
     /// Writes rows of the notification log with [`Writer::commit_notified`], or takes them away.
-    pub fn save_notified(&self, changes: Vec<((u64, u64), Option<Vec<u8>>)>) {
+    pub fn save_notified(&self, changes: impl IntoIterator<Item = ((u64, u64), Option<Vec<u8>>)>) {
         self.0.notified.lock().extend(changes);
     }
 

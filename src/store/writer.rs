@@ -64,6 +64,9 @@ struct Batch {
 /// The whole set of alert states.
 pub(super) type Alerts = Vec<((u64, u64), Vec<u8>)>;
 
+/// Rows of the notification log that changed; `None` is taken away.
+pub(super) type Notified = BTreeMap<(u64, u64), Option<Vec<u8>>>;
+
 impl Writer {
     pub(super) fn new(shared: Arc<Shared>, retention: Retention) -> Result<Writer, StoreError> {
         let saved = { std::array::from_fn(|role| shared.head.read().shelves[role].next) };
@@ -278,7 +281,7 @@ impl Writer {
     }
 }
 
-fn write_notified(database: &Database, changes: &BTreeMap<(u64, u64), Option<Vec<u8>>>) -> Result<(), redb::Error> {
+fn write_notified(database: &Database, changes: &Notified) -> Result<(), redb::Error> {
     let write = disk::begin(database)?;
     {
         let mut table = write.open_table(NOTIFIED)?;
