@@ -13,7 +13,7 @@ use super::body::Body;
 use super::params::{Params, decode};
 use super::reply::{self, ApiError, ErrorType};
 use super::server::Shared;
-use super::{api, index, tap};
+use super::{App, api, index, tap};
 use crate::telemetry::HTTP_REQUESTS;
 
 /// Answers of more bytes keep the permit of their query until they are sent.
@@ -64,12 +64,12 @@ async fn route(shared: &Arc<Shared>, request: Request<Incoming>) -> Response<Bod
             Some(api::Endpoint::Tap) if *request.method() == Method::GET => tap::open(shared, &request),
             Some(api::Endpoint::Tap) => reply::method_not_allowed("GET"),
             Some(endpoint) => query_api(shared, endpoint, request).await,
-            None => not_found(request.uri().path()),
+            None => not_found(app, request.uri().path()),
         };
     }
     let known = path == app.scrape.path || matches!(path, "/-/healthy" | "/-/ready" | "/health") || (path == "/" && app.config.ui);
     if !known {
-        return not_found(path);
+        return not_found(app, path);
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return reply::method_not_allowed("GET, HEAD");
@@ -100,8 +100,13 @@ fn has_unknown_coding(headers: &HeaderMap) -> bool {
     codings.next().is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked")) || codings.next().is_some()
 }
 
-fn not_found(path: &str) -> Response<Body> {
-    ApiError::new(ErrorType::NotFound, format!("there is nothing at {path}; the index is at /")).response()
+fn not_found(app: &App, path: &str) -> Response<Body> {
+    ApiError::new(ErrorType::NotFound, nothing_at(path, app.config.ui, &app.scrape.path)).response()
+}
+
+fn nothing_at(path: &str, index: bool, page: &str) -> String {
+    let there = if index { "the index is at /".to_string() } else { format!("metrics are at {page}") };
+    format!("there is nothing at {path}; {there}")
 }
 
 fn health(shared: &Shared, query: &str) -> Response<Body> {
@@ -193,6 +198,12 @@ pub(super) fn segment(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_without_an_answer_names_one_that_has() {
+        assert_eq!(nothing_at("/m", true, "/metrics"), "there is nothing at /m; the index is at /");
+        assert_eq!(nothing_at("/", false, "/metrics"), "there is nothing at /; metrics are at /metrics");
+    }
 
     #[test]
     fn a_foreign_name_is_refused_where_only_loopback_listens() {
