@@ -296,10 +296,12 @@ mod tests {
         let families = telemetry.families();
         let shed = families.iter().find(|family| family.name == LINES_SHED.name).unwrap();
         assert_eq!((shed.kind.as_str(), shed.help.as_str()), ("counter", LINES_SHED.help));
-        assert_eq!(shed.lines, [r#"statsd_relay_lines_shed_total{reason="a \"quoted\" one"} 3"#]);
+        // Other tests of this process count too.
+        assert!(shed.lines.iter().any(|line| line == r#"statsd_relay_lines_shed_total{reason="a \"quoted\" one"} 3"#), "{:?}", shed.lines);
         let flush = families.iter().find(|family| family.name == FLUSH_SECONDS.name).unwrap();
         assert_eq!(flush.kind, "histogram");
-        assert!(flush.lines.iter().any(|line| line == r#"statsd_relay_flush_seconds_bucket{le="0.005"} 1"#), "{:?}", flush.lines);
+        let bucket = flush.lines.iter().find_map(|line| line.strip_prefix(r#"statsd_relay_flush_seconds_bucket{le="0.005"} "#));
+        assert!(bucket.is_some_and(|count| count.parse::<u64>().unwrap() >= 1), "{:?}", flush.lines);
     }
 
     #[test]

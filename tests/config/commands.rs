@@ -2,7 +2,7 @@
 
 use statsd_relay::config::REFERENCE;
 
-use crate::{Bench, DATADOG};
+use crate::{Bench, DATADOG, refused};
 
 #[test]
 fn check_prints_a_line_a_finding_and_exits_78_or_0() {
