@@ -19,8 +19,9 @@ const TICK: Duration = Duration::from_millis(100);
 /// Windows that may wait for the fan-out: each takes memory for every series.
 const WINDOWS_MAX: usize = 4;
 
-/// The way of windows to the fan-out.
+/// The way of windows to the fan-out. Their ledger stands at 0 from here on.
 pub(super) fn windows() -> (SyncSender<Arc<Window>>, Receiver<Arc<Window>>) {
+    telemetry::WINDOWS.counter(&[]).increment(0);
     sync_channel(WINDOWS_MAX)
 }
 
