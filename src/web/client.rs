@@ -126,8 +126,12 @@ fn parts(url: &str) -> Result<(String, String), AskError> {
         return Err(refused("it does not begin with http://"));
     }
     let authority = uri.authority().filter(|authority| !authority.host().is_empty()).ok_or_else(|| refused("it has no host"))?;
-    let address = format!("{}:{}", authority.host(), authority.port_u16().unwrap_or(80));
-    Ok((address, uri.path().trim_end_matches('/').to_string()))
+    let host = authority.host();
+    let port = match authority.as_str().rsplit_once(host).and_then(|(_, rest)| rest.strip_prefix(':')) {
+        None => 80,
+        Some(port) => port.parse::<u16>().map_err(|_| refused("its port is not one of 1 to 65535"))?,
+    };
+    Ok((format!("{host}:{port}"), uri.path().trim_end_matches('/').to_string()))
 }
 
 /// Percent-encodes all but unreserved characters.
@@ -154,6 +158,9 @@ mod tests {
             ("http://[::1]:9102/", Ok(("[::1]:9102", ""))),
             ("127.0.0.1:9102", Err(())),
             ("https://relay", Err(())),
+            ("http://127.0.0.1:99999", Err(())),
+            ("http://[::1]", Ok(("[::1]:80", ""))),
+            ("http://me@relay:1/", Ok(("relay:1", ""))),
             ("", Err(())),
         ];
         for (url, expected) in table {
