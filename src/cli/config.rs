@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::{Args, Subcommand};
 
 use super::Overrides;
@@ -31,7 +32,7 @@ impl ConfigArgs {
             }
             What::Show(after) => config::to_yaml(&config::load(&before.and(after).sources())?.config),
         };
-        std::io::stdout().lock().write_all(text.as_bytes())?;
+        std::io::stdout().lock().write_all(text.as_bytes()).context("cannot write to standard output")?;
         Ok(ExitCode::SUCCESS)
     }
 }
