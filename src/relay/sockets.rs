@@ -123,7 +123,7 @@ fn remedy(error: &io::Error, keys: &str) -> String {
         ErrorKind::AddrInUse => format!("Free the port, or choose another with {keys}"),
         ErrorKind::AddrNotAvailable => format!("This host has no such address: choose another with {keys}"),
         ErrorKind::PermissionDenied => {
-            format!("A port below 1024 needs the capability CAP_NET_BIND_SERVICE: choose another with {keys}")
+            format!("A port below 1024 needs the capability CAP_NET_BIND_SERVICE: grant it, or choose another with {keys}")
         }
         _ => format!("Choose another with {keys}"),
     }
