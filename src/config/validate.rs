@@ -81,10 +81,13 @@ pub(super) fn errors(config: &Config) -> Vec<(String, String)> {
 /// What runs and may not be meant. Secrets are not looked at here.
 pub(super) fn warnings(config: &Config) -> Vec<(String, String)> {
     let mut findings = Findings::default();
-    for (index, address) in config.http.listen.iter().enumerate() {
-        if config.http.web_config.is_none() && !is_loopback(address) {
-            findings
-                .add(format!("http.listen[{index}]"), "everyone who reaches this address can read; http.web_config sets TLS and passwords");
+    for (index, listen) in config.http.listen.iter().enumerate() {
+        let open = address(listen).is_ok_and(|address| !address.ip().is_loopback());
+        if config.http.web_config.is_none() && open {
+            findings.add(
+                format!("http.listen[{index}]"),
+                "everyone who reaches this address can read: TLS and passwords (http.web_config) are not built yet",
+            );
         }
     }
     if config.notify.route.is_none() && !config.notify.receivers.is_empty() {
@@ -97,7 +100,8 @@ pub(super) fn warnings(config: &Config) -> Vec<(String, String)> {
     }
     for (key, endpoints) in [("listen.udp", &config.listen.udp), ("listen.tcp", &config.listen.tcp)] {
         for (index, endpoint) in endpoints.iter().enumerate() {
-            if config.listen.allow_from.is_empty() && !is_loopback(&endpoint.address) {
+            let open = address(&endpoint.address).is_ok_and(|address| !address.ip().is_loopback());
+            if config.listen.allow_from.is_empty() && open {
                 findings.add(format!("{key}[{index}]"), "everyone who reaches this address can send; listen.allow_from names who may");
             }
         }

@@ -124,12 +124,14 @@ fn what_may_not_be_meant_is_a_warning() {
     assert_eq!(
         warnings,
         [
-            "relay.yaml:1:18: http.listen[0]: everyone who reaches this address can read; http.web_config sets TLS and passwords",
+            "relay.yaml:1:18: http.listen[0]: everyone who reaches this address can read: TLS and passwords (http.web_config) are not built yet",
             "relay.yaml:2:17: listen.udp[0]: everyone who reaches this address can send; listen.allow_from names who may",
             "relay.yaml:6:14: sinks[0].api_key: a secret in plain sight: better {file: PATH}, {env: NAME} or {credential: NAME}",
         ]
     );
     assert!(Bench::with("").load(&[], &[]).unwrap().warnings.is_empty());
+    let wrong = Bench::with("listen: { udp: [':8125'] }\nhttp: { listen: [x] }").load(&[], &[]).unwrap_err();
+    assert!(wrong.warnings.is_empty(), "nobody can say who reaches what is no address: {:?}", wrong.warnings);
     let unheard = Bench::with("notify: { receivers: [{ name: ops }] }");
     let told = unheard.told(&unheard.load(&[], &[]).unwrap().warnings[0]);
     assert_eq!(told, "relay.yaml:1:22: notify.receivers: without notify.route nobody is notified");
