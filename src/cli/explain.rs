@@ -108,7 +108,8 @@ fn fate(metric: &Value) -> Vec<String> {
     let series = &metric["series"];
     lines.push(format!("series     {} {}{}", text(&series["type"]), shown(text(&series["name"])), joined(&series["tags"], " #")));
     if items(&metric["outputs"]).next().is_none() {
-        lines.push("output     none: the page shows no sample with a time of its own, and there is neither a store nor a sink".to_string());
+        let why = "the page shows no sample with a time of its own, and there is neither a store nor a sink";
+        lines.push(format!("output     none but rules that read it: {why}"));
     }
     for output in items(&metric["outputs"]) {
         let names: Vec<&str> = items(&output["names"]).map(text).collect();

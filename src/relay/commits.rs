@@ -97,6 +97,7 @@ fn run(mut writer: Writer, rung: &Receiver<()>, turns: &Turns, health: &Health, 
             let state = turns.state.lock();
             (state.asked, state.answered)
         };
+        let mut well = true;
         // One commit for all who asked until it began.
         if asked > answered {
             let began = clock.instant();
@@ -109,11 +110,12 @@ fn run(mut writer: Writer, rung: &Receiver<()>, turns: &Turns, health: &Health, 
                     tell(health, error);
                 }
             }
+            well = committed.is_ok();
             let mut state = turns.state.lock();
-            (state.answered, state.well) = (asked, committed.is_ok());
+            (state.answered, state.well) = (asked, well);
             turns.changed.notify_all();
         }
-        if let Err(error) = writer.commit_notified(clock.now_ms()) {
+        if well && let Err(error) = writer.commit_notified(clock.now_ms()) {
             tracing::error!(%error, "the store could not keep what receivers were told; it tries again with the next window");
             tell(health, &error);
         }

@@ -262,6 +262,8 @@ fn a_line_is_explained_with_and_without_a_server() {
     for word in ["dogstatsd", "weight     2.0", "prometheus: web_hits{env=\"prod\"}", "datadog: web.hits #env:prod host=story-host"] {
         assert!(text.stdout.contains(word), "no {word:?} in\n{}", text.stdout);
     }
+    let stamped = explain(&format!("web.hits:1|c|T{}", now()), "text").stdout;
+    assert!(stamped.contains("store: web_hits{stamped=\"true\"}") && !stamped.contains("prometheus:"), "{stamped}");
     let refused = explain("web.hits:one|c", "text");
     assert!(refused.code == Some(0) && refused.stdout.contains("refused    bad_value at byte 9"), "{refused:?}");
     let offline: Value = serde_json::from_str(&explain("web.hits:1|c", "json").stdout).unwrap();

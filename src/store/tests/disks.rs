@@ -51,7 +51,12 @@ fn a_sick_disk_stops_nothing_and_heals_by_itself() {
         assert_eq!(error.reason(), "full", "{error}");
         assert_eq!(one(&store, "hits", START, START + 9 * STEP).len() as i64, n);
     }
+    store.save_notified([((1, 1), Some(b"old".to_vec())), ((1, 2), Some(b"kept".to_vec()))]);
+    assert_eq!(writer.commit_notified(START).unwrap_err().reason(), "full");
+    store.save_notified([((1, 1), Some(b"new".to_vec()))]);
     sick.store(false, Ordering::SeqCst);
+    writer.commit_notified(START).unwrap();
+    assert_eq!(store.notified().unwrap(), [((1, 1), b"new".to_vec()), ((1, 2), b"kept".to_vec())]);
     append(5);
     assert_eq!(writer.commit(START).unwrap(), Committed { through: START + 5 * STEP, windows: 4, dropped: 0 });
     drop((store, writer));
