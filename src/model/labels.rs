@@ -66,6 +66,15 @@ impl Labels {
     }
 }
 
+impl FromIterator<(Arc<str>, Arc<str>)> for Labels {
+    /// Of pairs that are what labels are already: sorted by distinct names, no value empty.
+    fn from_iter<I: IntoIterator<Item = (Arc<str>, Arc<str>)>>(pairs: I) -> Labels {
+        let pairs: Arc<[(Arc<str>, Arc<str>)]> = pairs.into_iter().collect();
+        debug_assert!(pairs.is_sorted_by(|a, b| a.0 < b.0) && pairs.iter().all(|(_, value)| !value.is_empty()));
+        Labels(pairs)
+    }
+}
+
 impl fmt::Display for Labels {
     /// `name{a="b"}`, as PromQL writes it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -10,6 +10,7 @@ use crate::parse;
 use std::borrow::Cow;
 
 use super::names::{Name, Names};
+use super::symbols::Symbols;
 
 /// A row under its key's checksum: damage of either is seen.
 pub(super) fn sealed(key: u64, mut row: Vec<u8>) -> Vec<u8> {
@@ -40,7 +41,7 @@ pub(super) fn read_name(bytes: &[u8]) -> Option<(Kind, &str, &str)> {
 
 /// Creation, then name index, tags and the name in the first line if it is another, or the label pairs of a recorded
 /// series.
-pub(super) fn put_series(known: &Known) -> Vec<u8> {
+pub(super) fn put_series(known: &Known, symbols: &Symbols) -> Vec<u8> {
     let mut out = Vec::new();
     put_varint(&mut out, known.created.max(0) as u64);
     match &known.series {
@@ -54,7 +55,7 @@ pub(super) fn put_series(known: &Known) -> Vec<u8> {
             }
         }
         None => {
-            let pairs = known.labels.iter();
+            let pairs = symbols.pairs(&known.labels);
             put_varint(&mut out, pairs.len() as u64);
             for (name, value) in pairs {
                 put_text(&mut out, name);

@@ -12,9 +12,11 @@ use super::names::Names;
 use super::queue::Queue;
 use super::role::{Number, Role};
 use super::shelf::{Known, LIVE, Shelf};
+use super::symbols::Symbolic;
 use super::timeline::Timeline;
 use super::tracks::Track;
-use crate::model::{ExpHist, Family, Kind, Labels, Series, TimeRange};
+use crate::model::labels::NAME;
+use crate::model::{ExpHist, Family, Kind, Series, TimeRange};
 
 /// Roles whose series come with windows.
 pub(super) const WINDOWED: [Role; 4] = [Role::Counter, Role::Gauge, Role::Set, Role::Sketch];
@@ -190,7 +192,8 @@ impl Head {
             let mut of_name: Vec<_> = shelf.numbers.iter().zip(&mut shelf.known).filter(|(_, known)| known.name == name).collect();
             let Some((_, first)) = of_name.first() else { continue };
             let numbers: HashSet<Number> = of_name.iter().map(|(number, _)| **number).collect();
-            self.index.unlist(first.labels.name(), &numbers);
+            let before = self.index.symbols.get(&first.labels, NAME).to_string();
+            self.index.unlist(&before, &numbers);
             for (number, known) in &mut of_name {
                 if let Some(series) = &known.series {
                     known.labels = self.index.derive(role, prom_name, series.tags());
@@ -243,7 +246,7 @@ impl Head {
             return u32::MAX;
         };
         let known =
-            Known { series: Some(series.clone()), labels: Labels::default(), name, created: start, touched: start, left, value: 0.0 };
+            Known { series: Some(series.clone()), labels: Symbolic::default(), name, created: start, touched: start, left, value: 0.0 };
         self.admit(number, known).unwrap_or(u32::MAX)
     }
 
@@ -253,12 +256,12 @@ impl Head {
         let prom_name = self.names.at(known.name)?.prom_name.clone();
         known.labels = self.index.derive(role, &prom_name, series.tags());
         let hash = self.index.hash(role, known.name, series.tags());
-        let labels = known.labels.clone();
         if known.left != LIVE {
             self.moved.insert(number);
         }
-        let place = self.shelf_mut(role).add(number, known)?;
-        self.index.insert(hash, number, &labels);
+        let shelf = &mut self.shelves[role as usize];
+        let place = shelf.add(number, known)?;
+        self.index.insert(hash, number, &shelf.known[place].labels);
         u32::try_from(place).ok()
     }
 
@@ -305,6 +308,7 @@ impl Head {
         let dead: HashSet<Number> = dead.into_iter().map(|(_, number)| number).collect();
         self.shelves.iter_mut().for_each(|shelf| shelf.retain(|number| !dead.contains(&number)));
         self.index.forget(&dead);
+        self.index.symbols.keep(self.shelves.iter().flat_map(|shelf| &shelf.known).map(|known| &known.labels));
         let used =
             self.shelves.iter().filter(|shelf| shelf.role != Role::Recorded).flat_map(|shelf| shelf.known.iter().map(|known| known.name));
         self.names.forget_unused(&used.collect());

@@ -9,7 +9,9 @@ use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
 use super::role::{Number, Role};
-use crate::model::{Labels, labels};
+use super::symbols::{Symbolic, Symbols};
+use crate::model::Labels;
+use crate::model::labels::{self, NAME};
 
 /// Ways to find series.
 #[derive(Debug, Default)]
@@ -20,8 +22,7 @@ pub(super) struct Index {
     recorded: HashMap<Labels, Number, RandomState>,
     /// By metric name.
     pub(super) metrics: HashMap<Arc<str>, Vec<Number>, RandomState>,
-    /// Label names and values, each once.
-    texts: HashSet<Arc<str>, RandomState>,
+    pub(super) symbols: Symbols,
 }
 
 impl Index {
@@ -46,49 +47,34 @@ impl Index {
         self.recorded.get(labels).copied()
     }
 
-    /// The labels of a series as received, their texts shared with all others.
-    pub(super) fn derive<'a>(&mut self, role: Role, prom_name: &'a str, tags: impl Iterator<Item = &'a str>) -> Labels {
+    /// The labels of a series as received.
+    pub(super) fn derive<'a>(&mut self, role: Role, prom_name: &'a str, tags: impl Iterator<Item = &'a str>) -> Symbolic {
         let pairs = labels::pairs(prom_name, tags);
-        let stamped = (role == Role::Stamped).then_some(("stamped".into(), "true".into()));
-        Labels::new(pairs.iter().chain(&stamped).map(|(name, value)| (self.text(name), self.text(value))))
-    }
-
-    fn share(&mut self, labels: &Labels) -> Labels {
-        Labels::new(labels.iter().map(|(name, value)| (self.text(name), self.text(value))))
-    }
-
-    fn text(&mut self, text: &str) -> Arc<str> {
-        match self.texts.get(text) {
-            Some(have) => have.clone(),
-            None => {
-                let text: Arc<str> = text.into();
-                self.texts.insert(text.clone());
-                text
-            }
-        }
+        let stamped = (role == Role::Stamped).then_some(("stamped", "true"));
+        self.symbols.intern(pairs.iter().map(|(name, value)| (&**name, &**value)).chain(stamped))
     }
 
     /// Makes a series as received findable.
-    pub(super) fn insert(&mut self, hash: u64, number: Number, labels: &Labels) {
+    pub(super) fn insert(&mut self, hash: u64, number: Number, labels: &Symbolic) {
         self.identities.insert_unique(hash, (hash, number), |&(hash, _)| hash);
         self.list(number, labels);
     }
 
-    /// Makes a recorded series findable; answers its labels with shared texts.
-    pub(super) fn insert_recorded(&mut self, number: Number, labels: &Labels) -> Labels {
-        let labels = self.share(labels);
-        self.recorded.insert(labels.clone(), number);
+    /// Makes a recorded series findable; answers its labels.
+    pub(super) fn insert_recorded(&mut self, number: Number, labels: &Labels) -> Symbolic {
+        let labels = self.symbols.intern(labels.iter());
+        self.recorded.insert(self.symbols.labels(&labels), number);
         self.list(number, &labels);
         labels
     }
 
     /// Lists a series under its metric.
-    pub(super) fn list(&mut self, number: Number, labels: &Labels) {
-        match self.metrics.get_mut(labels.name()) {
+    pub(super) fn list(&mut self, number: Number, labels: &Symbolic) {
+        let name = self.symbols.get(labels, NAME);
+        match self.metrics.get_mut(name) {
             Some(numbers) => numbers.push(number),
             None => {
-                let name = self.text(labels.name());
-                self.metrics.insert(name, vec![number]);
+                self.metrics.insert(name.into(), vec![number]);
             }
         }
     }
@@ -111,6 +97,5 @@ impl Index {
             numbers.retain(|number| !dead.contains(number));
             !numbers.is_empty()
         });
-        self.texts.retain(|text| Arc::strong_count(text) > 1);
     }
 }

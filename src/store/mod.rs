@@ -32,6 +32,7 @@ mod select;
 mod shelf;
 mod sketch;
 mod strand;
+mod symbols;
 mod tables;
 mod take;
 #[cfg(test)]

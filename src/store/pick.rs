@@ -6,6 +6,7 @@ use super::Store;
 use super::head::Head;
 use super::role::Number;
 use super::shelf::Known;
+use super::symbols::Symbols;
 use crate::encode::number;
 use crate::model::labels::{LE, NAME, QUANTILE, moved_aside};
 use crate::model::{ExpHist, Form, Labels, MatchOp, Matcher, SelectError, TimeRange};
@@ -47,7 +48,7 @@ impl Store {
                 for &number in numbers {
                     let Some(known) = head.get(number).filter(|known| may(number, known)) else { continue };
                     let form = head.names.at(known.name).and_then(|name| name.form.as_ref());
-                    picker.views(&metric, named, known, head.ever(number), form, |view| {
+                    picker.views(&metric, named, (known, &head.index.symbols), head.ever(number), form, |view| {
                         sets += view.sets();
                         picks.push(Pick { number, view, created: known.created });
                     });
@@ -100,7 +101,11 @@ impl<'a> Picker<'a> {
     }
 
     pub(super) fn fits(&self, labels: &Labels) -> bool {
-        self.labels.iter().all(|matcher| matcher.matches(labels.get(&matcher.name)))
+        self.fit(|name| labels.get(name))
+    }
+
+    fn fit<'b>(&self, get: impl Fn(&str) -> &'b str) -> bool {
+        self.labels.iter().all(|matcher| matcher.matches(get(&matcher.name)))
     }
 
     /// The labels of each part, told apart by a label, that were asked for.
@@ -112,14 +117,14 @@ impl<'a> Picker<'a> {
         &self,
         metric: &str,
         [own, count, sum, bucket]: Named,
-        known: &Known,
+        (known, symbols): (&Known, &Symbols),
         ever: Option<&ExpHist>,
         form: Option<&Form>,
         mut pick: impl FnMut(View),
     ) {
         let Some(ever) = ever else {
-            if own && self.fits(&known.labels) {
-                pick(View::Floats(known.labels.clone()));
+            if own && self.fit(|name| symbols.get(&known.labels, name)) {
+                pick(View::Floats(symbols.labels(&known.labels)));
             }
             return;
         };
@@ -127,7 +132,7 @@ impl<'a> Picker<'a> {
         let form = form
             .cloned()
             .unwrap_or_else(|| ever.buckets.as_ref().map_or_else(Form::default, |buckets| Form::Histogram(buckets.bounds().clone())));
-        let labels = moved_aside(known.labels.clone(), form.label());
+        let labels = moved_aside(symbols.labels(&known.labels), form.label());
         let of = |suffix: &str| labels.with(NAME, &format!("{metric}{suffix}"));
         let in_parts = match &form {
             Form::Histogram(bounds) if bucket => {

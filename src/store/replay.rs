@@ -12,7 +12,8 @@ use super::head::{Head, WARM_MS, WINDOWED};
 use super::reading::{Read, Reading};
 use super::role::{Number, Role};
 use super::shelf::{Known, LIVE, Shelf};
-use crate::model::{Labels, Series};
+use super::symbols::Symbolic;
+use crate::model::Series;
 
 /// Windows whose floats are read back: in one of them a live series is sure to be whole.
 const FLOAT_WINDOWS: i64 = 3;
@@ -130,7 +131,7 @@ impl Replayed {
 impl Head {
     /// Puts a series that the file knows on its shelf.
     fn admit_at(&mut self, number: Number, name: u64, series: Series, created: i64, left: i64) -> Option<u32> {
-        let labels = Labels::default();
+        let labels = Symbolic::default();
         let known = Known { series: Some(series), labels, name, created, touched: created, left, value: 0.0 };
         self.admit(number, known)
     }

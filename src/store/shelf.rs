@@ -1,9 +1,10 @@
 //! The series of one role in the order of their numbers, with what they hold in memory.
 
 use super::role::{Number, Role};
+use super::symbols::Symbolic;
 use super::tracks::Tracks;
+use crate::model::Series;
 use crate::model::sketch::saturate;
-use crate::model::{Labels, Series};
 
 /// In place of the time a series left: it has not.
 pub(super) const LIVE: i64 = i64::MAX;
@@ -13,7 +14,7 @@ pub(super) const LIVE: i64 = i64::MAX;
 pub(super) struct Known {
     /// Name and tags as received; `None` for recorded series, which are their labels.
     pub(super) series: Option<Series>,
-    pub(super) labels: Labels,
+    pub(super) labels: Symbolic,
     /// Index of its name and kind; meaningless for recorded series.
     pub(super) name: u64,
     /// Start of the window of its birth.

@@ -167,7 +167,7 @@ impl Writer {
                 shelf.numbers[first..]
                     .iter()
                     .zip(&shelf.known[first..])
-                    .map(|(number, known)| (*number, sealed(number.0, put_series(known)))),
+                    .map(|(number, known)| (*number, sealed(number.0, put_series(known, &head.index.symbols)))),
             );
         }
         let totals = head.moved.iter().filter_map(|&number| {
