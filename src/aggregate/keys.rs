@@ -145,6 +145,7 @@ impl PartialEq for Other {
 
 impl Eq for Other {}
 
+#[inline(always)]
 pub(super) fn hash_spelling<H: Hasher>(spelling: &Spelling<'_>, state: &mut H) {
     state.write(spelling.name);
     state.write(spelling.tags);

@@ -9,7 +9,7 @@ use hashbrown::HashTable;
 use super::keys::OtherSpelling;
 use super::senders::{Senders, Sent};
 use super::{Counts, Limit, Registry, Resolved};
-use crate::model::series::Spelling;
+use crate::model::series::{NameStyle, Spelling};
 use crate::model::sketch::saturate;
 use crate::model::{Check, Event, Kind, Series, Stamped};
 use crate::parse::{Metric, ParseError, ToleratedSet, Values};
@@ -22,7 +22,7 @@ const FURTHER_LONGEST: usize = 4_096;
 /// Of these in one window, those that a limit refused a series of their own: a flood of new ones is not held.
 const OVERFLOWING_MAX: usize = 4_096;
 /// Lines whose series are looked up before the first of them is recorded.
-pub const TOGETHER: usize = 16;
+const TOGETHER: usize = 16;
 /// Records a log holds before it is handed over.
 const LOG_MAX: usize = 16_384;
 /// Distinct sample rates a log refers to before it is handed over.
@@ -83,6 +83,45 @@ struct Entry {
     limited: Option<Limit>,
 }
 
+impl Entry {
+    #[inline(always)]
+    fn is_of(&self, line: &Line<'_>) -> bool {
+        self.hash == line.hash as u32 && self.series.spelling() == line.spelling
+    }
+
+    /// Adds a line up in place, if that can be done: false for what has to be logged.
+    #[inline(always)]
+    fn gain(&mut self, line: &Line<'_>, scale: f64, stamp: u64, counts: &mut Counts) -> bool {
+        counts.accepted += 1;
+        counts.tolerate(line.tolerated);
+        // A gauge's set keeps its own stamp: a change after it is told by a later one.
+        if self.stamp == 0 || !line.relative {
+            self.stamp = stamp;
+        }
+        let samples = &mut counts.samples[line.spelling.kind as usize];
+        match (line.spelling.kind, line.values) {
+            (Kind::Counter, Values::One(value)) => {
+                *samples += 1;
+                add(&mut self.value, value * scale * weight_of(line.rate), &mut counts.saturated);
+            }
+            (Kind::Counter, values) => {
+                for value in values.iter() {
+                    *samples += 1;
+                    add(&mut self.value, value * scale * weight_of(line.rate), &mut counts.saturated);
+                }
+            }
+            (Kind::Gauge, values) if !line.relative => {
+                for value in values.iter() {
+                    *samples += 1;
+                    self.value = saturate(value * scale);
+                }
+            }
+            _ => return false,
+        }
+        true
+    }
+}
+
 /// What a lane records of a metric line, and the hash of its spelling.
 pub struct Line<'a> {
     hash: u64,
@@ -95,12 +134,50 @@ pub struct Line<'a> {
 
 impl<'a> Line<'a> {
     /// `metric` is of the open window.
-    #[inline]
+    #[inline(always)]
     pub fn new(registry: &Registry, metric: &Metric<'a>) -> Line<'a> {
         let Metric { spelling, values, rate, relative, tolerated, .. } = *metric;
         Line { hash: registry.hash(&spelling), spelling, values, rate, relative, tolerated }
     }
 }
+
+/// Lines that are recorded as one.
+pub struct Together<'a> {
+    lines: [Line<'a>; TOGETHER],
+    count: usize,
+}
+
+impl Default for Together<'_> {
+    fn default() -> Self {
+        let spelling = Spelling { kind: Kind::Counter, style: NameStyle::Plain, name: &[], tags: &[] };
+        let none = || Line { hash: 0, spelling, values: Values::One(0.0), rate: 1.0, relative: false, tolerated: ToleratedSet::default() };
+        Together { lines: std::array::from_fn(|_| none()), count: 0 }
+    }
+}
+
+impl<'a> Together<'a> {
+    /// Adds a line when there is room, as there is unless the last call said that they are enough.
+    #[inline(always)]
+    pub fn add(&mut self, line: Line<'a>) -> bool {
+        if let Some(place) = self.lines.get_mut(self.count) {
+            *place = line;
+            self.count += 1;
+        }
+        self.count == TOGETHER
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The lines added since the last call.
+    pub fn take(&mut self) -> &[Line<'a>] {
+        &self.lines[..std::mem::take(&mut self.count)]
+    }
+}
+
+/// No place of a table.
+const NOWHERE: usize = usize::MAX;
 
 /// Where an entry lies.
 enum At {
@@ -239,48 +316,57 @@ impl Lane {
         if metric.stands_apart().is_some() {
             return self.record_stamped(registry, metric, stamp);
         }
-        self.record_line(registry, &Line::new(registry, metric), None, stamp);
+        self.record_unplaced(registry, &Line::new(registry, metric), stamp);
     }
 
     /// Records lines of one batch; the first gets `stamp`, each next one a stamp greater by one.
     ///
     /// Where each series lies is looked up before the first is recorded: then the memory that the lines need is on
     /// its way all at once, not for one line after the other.
-    pub fn record_together(&mut self, registry: &Registry, lines: &[Option<Line<'_>>], stamp: u64) {
-        let mut places = [None; TOGETHER];
-        for (place, line) in places.iter_mut().zip(lines.iter().flatten()) {
-            *place = self.table.find_bucket_index(line.hash, |entry| entry.hash == line.hash as u32);
+    pub fn record_together(&mut self, registry: &Registry, lines: &[Line<'_>], stamp: u64) {
+        let mut places = [NOWHERE; TOGETHER];
+        for (place, line) in places.iter_mut().zip(lines) {
+            let at = self.table.find_bucket_index(line.hash, |entry| entry.hash == line.hash as u32);
+            *place = at.unwrap_or(NOWHERE);
         }
-        let series = places.map(|place| place.and_then(|at| self.table.get_bucket(at)).map(|entry| &entry.series));
-        let touch = |part: fn(&Series) -> u32| series.iter().flatten().fold(0, |touched, series| touched ^ part(series));
-        std::hint::black_box((touch(Series::slot), touch(Series::touch)));
-        for ((line, place), stamp) in lines.iter().flatten().zip(places).zip(stamp..) {
+        let series = places.iter().take(lines.len()).filter_map(|&place| self.table.get_bucket(place));
+        std::hint::black_box(series.fold(0, |touched, entry| touched ^ entry.series.touch()));
+        for ((line, place), stamp) in lines.iter().zip(places).zip(stamp..) {
             self.record_line(registry, line, place, stamp);
         }
     }
 
     #[inline]
-    fn record_line(&mut self, registry: &Registry, line: &Line<'_>, place: Option<usize>, stamp: u64) {
-        let (at, unheld) = match self.find(line, place) {
+    fn record_line(&mut self, registry: &Registry, line: &Line<'_>, place: usize, stamp: u64) {
+        let window = self.window;
+        match self.table.get_bucket_mut(place) {
+            Some(entry) if entry.is_of(line) && (entry.stamp != 0 || entry.series.meet(window)) => {
+                self.counts.tolerate(entry.tags);
+                let scale = if entry.scale == 0 { 1.0 } else { self.scales[entry.scale as usize] };
+                if !entry.gain(line, scale, stamp, &mut self.counts) {
+                    let slot = entry.series.slot();
+                    self.log_values(registry, line, slot, scale, stamp);
+                }
+            }
+            _ => self.record_unplaced(registry, line, stamp),
+        }
+    }
+
+    /// Records a line of which only the hash is known, or not even that.
+    #[cold]
+    fn record_unplaced(&mut self, registry: &Registry, line: &Line<'_>, stamp: u64) {
+        let (at, unheld) = match self.find(line) {
             Some(at) => (At::Own(at), None),
             None => match self.admit(registry, line) {
                 Some(admitted) => admitted,
                 None => return,
             },
         };
-        self.counts.accepted += 1;
-        self.counts.tolerate(line.tolerated);
-        let weight = if line.rate == 1.0 { 1.0 } else { 1.0 / line.rate };
         let entry = match at {
             At::Own(at) => self.table.get_bucket_mut(at),
             At::Further(at) => self.further.get_bucket_mut(at).map(|(_, entry)| entry),
         };
         let Some(entry) = entry else { return };
-        // A gauge's set keeps its own stamp: a change after it is told by a later one.
-        if entry.stamp == 0 || !line.relative {
-            entry.stamp = stamp;
-        }
-        let slot = entry.series.slot();
         let scale = match unheld {
             Some(scale) => scale,
             None => {
@@ -288,34 +374,27 @@ impl Lane {
                 if entry.scale == 0 { 1.0 } else { self.scales[entry.scale as usize] }
             }
         };
-        let samples = &mut self.counts.samples[line.spelling.kind as usize];
-        match (line.spelling.kind, line.values) {
-            (Kind::Counter, Values::One(value)) => {
-                *samples += 1;
-                add(&mut entry.value, value * scale * weight, &mut self.counts.saturated);
-            }
-            (Kind::Counter, values) => {
-                for value in values.iter() {
-                    *samples += 1;
-                    add(&mut entry.value, value * scale * weight, &mut self.counts.saturated);
-                }
-            }
-            (Kind::Gauge, values) if !line.relative => {
-                for value in values.iter() {
-                    *samples += 1;
-                    entry.value = saturate(value * scale);
-                }
-            }
-            (Kind::Set, Values::Member(member)) => {
-                *samples += 1;
+        if !entry.gain(line, scale, stamp, &mut self.counts) {
+            let slot = entry.series.slot();
+            self.log_values(registry, line, slot, scale, stamp);
+        }
+    }
+
+    /// Notes what cannot be added up in place.
+    fn log_values(&mut self, registry: &Registry, line: &Line<'_>, slot: u32, scale: f64, stamp: u64) {
+        match line.values {
+            Values::Member(member) => {
                 let value = f64::from_bits(registry.hash_member(member));
-                self.log(Logged { slot, weight: 0, stamp, value });
+                self.log(line, Logged { slot, weight: 0, stamp, value });
             }
-            (_, values) => {
-                let weight = self.weight(weight);
-                for value in values.iter() {
-                    self.counts.samples[line.spelling.kind as usize] += 1;
-                    self.log(Logged { slot, weight, stamp, value: saturate(value * scale) });
+            Values::One(value) => {
+                let weight = self.weight(weight_of(line.rate));
+                self.log(line, Logged { slot, weight, stamp, value: saturate(value * scale) });
+            }
+            Values::Packed(_) => {
+                let weight = self.weight(weight_of(line.rate));
+                for value in line.values.iter() {
+                    self.log(line, Logged { slot, weight, stamp, value: saturate(value * scale) });
                 }
             }
         }
@@ -352,21 +431,14 @@ impl Lane {
     }
 
     /// Where the line's series lies in the table, ready to be added to.
-    ///
-    /// `place` is where a line with its hash was: recording the lines before this one may have changed the table.
-    #[inline]
-    fn find(&mut self, line: &Line<'_>, place: Option<usize>) -> Option<usize> {
-        let same = |entry: &Entry| entry.hash == line.hash as u32 && entry.series.spelling() == line.spelling;
-        let at = match place {
-            Some(at) if self.table.get_bucket(at).is_some_and(same) => at,
-            _ => self.table.find_bucket_index(line.hash, same)?,
-        };
+    fn find(&mut self, line: &Line<'_>) -> Option<usize> {
+        let at = self.table.find_bucket_index(line.hash, |entry| entry.is_of(line))?;
         let entry = self.table.get_bucket_mut(at)?;
         if entry.stamp != 0 || entry.series.meet(self.window) {
             return Some(at);
         }
         // The series has left since this lane last met it.
-        if let Ok(gone) = self.table.find_entry(line.hash, same) {
+        if let Ok(gone) = self.table.find_entry(line.hash, |entry| entry.is_of(line)) {
             gone.remove();
         }
         None
@@ -563,6 +635,9 @@ impl Lane {
     }
 
     fn weight(&mut self, weight: f64) -> u32 {
+        if weight == 1.0 {
+            return 0;
+        }
         match self.weights.iter().position(|&have| have == weight) {
             Some(at) => at as u32,
             None => {
@@ -576,7 +651,8 @@ impl Lane {
         }
     }
 
-    fn log(&mut self, record: Logged) {
+    fn log(&mut self, line: &Line<'_>, record: Logged) {
+        self.counts.samples[line.spelling.kind as usize] += 1;
         if self.log.capacity() == 0 {
             self.log.reserve_exact(LOG_MAX);
         }
@@ -623,6 +699,11 @@ impl Lane {
 
 fn idle_value(kind: Kind) -> f64 {
     if kind == Kind::Gauge { f64::NAN } else { 0.0 }
+}
+
+/// How many samples one of this rate stands for.
+fn weight_of(rate: f64) -> f64 {
+    if rate == 1.0 { 1.0 } else { 1.0 / rate }
 }
 
 fn add(sum: &mut f64, value: f64, saturated: &mut u64) {

@@ -20,7 +20,7 @@ pub use aggregator::{Aggregator, Sending};
 pub use config::{AggregateConfig, LimitsConfig, OnLimit};
 pub use counts::{Counts, Published};
 pub use cut::{Base, CutReport, Cutter, CutterOptions, Restored};
-pub use lane::{Gain, Handed, Lane, Line, Logged, Patience, TOGETHER};
+pub use lane::{Gain, Handed, Lane, Line, Logged, Patience, Together};
 pub use names::page_name;
 pub use registry::{Birth, Limit, Prospect, Registry, Resolved, Route, unlabelled};
 pub use schedule::{Due, Schedule};

@@ -198,6 +198,7 @@ impl Registry {
     }
 
     /// The hash lanes find a spelling by. Seeded anew in each process.
+    #[inline(always)]
     pub fn hash(&self, spelling: &Spelling<'_>) -> u64 {
         let mut hasher = self.hasher.build_hasher();
         hash_spelling(spelling, &mut hasher);
@@ -206,7 +207,9 @@ impl Registry {
 
     /// The hash a set counts a member by. Seeded anew in each process, so that no sender can choose it.
     pub fn hash_member(&self, member: &[u8]) -> u64 {
-        self.hasher.hash_one(member)
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write(member);
+        hasher.finish()
     }
 
     /// Finds the series of a spelling, or makes it. Only a spelling that is new is shaped.

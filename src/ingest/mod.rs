@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::aggregate::{Aggregator, Counts, Lane, Limit, Line, Patience, Published, Sent, TOGETHER, unlabelled};
+use crate::aggregate::{Aggregator, Counts, Lane, Limit, Line, Patience, Published, Sent, Together, unlabelled};
 use crate::clock::Clock;
-use crate::parse::{self, Metric, Options, ParseError, Parsed, Record};
+use crate::parse::{self, Common, Metric, Options, ParseError, Parsed, Record};
 
 pub use explain::{Becomes, Bound, Explainer, Explanation, Fate, Identity, Output, Reading, Step};
 pub use rejected::{Rejected, RejectedLine};
@@ -175,27 +175,43 @@ impl Batch<'_> {
         self.record(Parsed { line: b"", record: Err(reason) });
     }
 
-    /// Plain samples, nearly all that comes, are recorded some at a time; the rest as it is read.
+    /// Samples of the open window, nearly all that comes, are recorded some at a time; the rest as it is read.
     fn each(&mut self, bytes: &[u8]) {
-        let mut lines: [Option<Line<'_>>; TOGETHER] = [const { None }; TOGETHER];
-        let mut count = 0;
-        let registry = &self.producer.aggregator.registry;
         let options = &self.producer.options;
-        parse::each(bytes, options, &mut |parsed| match parsed.record {
-            Ok(Record::Metric(metric)) if metric.timestamp.is_none() && !self.tapped => {
-                lines[count] = Some(Line::new(registry, &metric));
-                count += 1;
-                if count == TOGETHER {
-                    self.record_together(&lines);
-                    count = 0;
+        if self.tapped {
+            return parse::each(bytes, options, &mut |parsed| self.record(parsed));
+        }
+        let registry = &self.producer.aggregator.registry;
+        let mut together = Together::default();
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            rest = match parse::common(rest, options) {
+                Some(Common { metric, rest, .. }) => {
+                    self.record_soon(&mut together, Line::new(registry, &metric));
+                    rest
                 }
-            }
-            record => self.record(Parsed { line: parsed.line, record }),
-        });
-        self.record_together(&lines[..count]);
+                None => parse::line(rest, options, &mut |parsed| match parsed.record {
+                    Ok(Record::Metric(metric)) if metric.timestamp.is_none() => {
+                        self.record_soon(&mut together, Line::new(registry, &metric));
+                    }
+                    record => self.record(Parsed { line: parsed.line, record }),
+                }),
+            };
+        }
+        if !together.is_empty() {
+            self.record_together(&mut together);
+        }
     }
 
-    fn record_together(&mut self, lines: &[Option<Line<'_>>]) {
+    #[inline(always)]
+    fn record_soon<'l>(&mut self, together: &mut Together<'l>, line: Line<'l>) {
+        if together.add(line) {
+            self.record_together(together);
+        }
+    }
+
+    fn record_together(&mut self, together: &mut Together<'_>) {
+        let lines = together.take();
         self.lane.record_together(&self.producer.aggregator.registry, lines, self.stamp + 1);
         self.stamp += lines.len() as u64;
     }

@@ -29,14 +29,14 @@ pub enum NameStyle {
 /// The identity of a series as a sender wrote it: what a lane compares, byte by byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Spelling<'a> {
-    /// The text before the first colon.
-    pub name: &'a [u8],
-    /// The text of the `#` field, without the `#`; empty when there is none.
-    pub tags: &'a [u8],
     /// The type on the wire.
     pub kind: Kind,
     /// How name tags are to be read.
     pub style: NameStyle,
+    /// The text before the first colon.
+    pub name: &'a [u8],
+    /// The text of the `#` field, without the `#`; empty when there is none.
+    pub tags: &'a [u8],
 }
 
 /// Header of the single allocation; the bytes follow it.
@@ -155,6 +155,7 @@ impl Series {
     }
 
     /// The spelling it was born with.
+    #[inline]
     pub fn spelling(&self) -> Spelling<'_> {
         let head = self.head();
         let (name, rest) = self.0.slice.split_at(usize::from(head.wire_name));

@@ -211,7 +211,7 @@ fn check_tags(tags: &[u8], spelling: Spelling<'_>, scrutiny: &mut Scrutiny) -> R
     Ok(())
 }
 
-fn sample_rate(text: &[u8], scrutiny: &mut Scrutiny) -> Result<f64, ParseError> {
+pub(super) fn sample_rate(text: &[u8], scrutiny: &mut Scrutiny) -> Result<f64, ParseError> {
     scrutiny.note(Field::Rate)?;
     let rate = number(text).filter(|rate| rate.is_finite() && *rate >= 0.0).ok_or(ParseError::BadSampleRate)?;
     if rate == 0.0 || rate > 1.0 {
@@ -233,7 +233,7 @@ fn unix_seconds(text: &[u8], kind: Kind, scrutiny: &mut Scrutiny) -> Result<u64,
     Ok(seconds)
 }
 
-fn is_signed(member: &[u8]) -> bool {
+pub(super) fn is_signed(member: &[u8]) -> bool {
     matches!(member, [b'+' | b'-', ..])
 }
 

@@ -1,9 +1,10 @@
 //! Bytes of the wire to borrowed records. Reports, applies nothing: no rate, unit or name is changed here.
 //!
-//! [`each`] cuts a received unit into lines and hands over what every line says; [`frame`] cuts a stream into
+//! [`each`] cuts a received unit into lines and hands over what every line says; [`common`] and [`line`] are its two halves; [`frame`] cuts a stream into
 //! units; [`identity`] finds the canonical name and tags of a spelling that is met for the first time.
 
 mod check;
+mod common;
 mod datagram;
 mod dialect;
 mod error;
@@ -21,7 +22,8 @@ mod scrutiny;
 mod tests;
 mod text;
 
-pub use datagram::{each, each_truncated};
+pub use common::{Common, common};
+pub use datagram::{each, each_truncated, line};
 pub use dialect::{Dialect, Options};
 pub use error::{ParseError, Tolerated, ToleratedSet};
 pub use identity::identity;

@@ -12,8 +12,8 @@ use nom::{IResult, Parser};
 #[inline]
 pub(super) fn number(text: &[u8]) -> Option<f64> {
     match short_decimal(text) {
-        None => long_number(text),
-        value => value,
+        Some((value, [])) => Some(value),
+        _ => long_number(text),
     }
 }
 
@@ -29,37 +29,43 @@ pub(super) fn seconds(text: &[u8]) -> Option<u64> {
     digits(text).filter(|&seconds| seconds <= i64::MAX as u64)
 }
 
-/// What nearly every client sends: at most 15 digits and a point. A significand below 2^53 divided by a power of
-/// ten below 10^22 is one rounding of exact numbers, so the result is the nearest f64.
-#[inline]
-fn short_decimal(text: &[u8]) -> Option<f64> {
+/// What nearly every client sends, and what follows it: at most 15 digits and a point. A significand below 2^53 divided
+/// by a power of ten below 10^22 is one rounding of exact numbers, so the result is the nearest f64.
+#[inline(always)]
+pub(super) fn short_decimal(text: &[u8]) -> Option<(f64, &[u8])> {
     const POWERS: [f64; 16] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
     let (negative, text) = match text {
         [b'-', rest @ ..] => (true, rest),
         [b'+', rest @ ..] => (false, rest),
         _ => (false, text),
     };
-    if text.len() > 16 {
-        return None;
-    }
-    let (mut significand, mut digits, mut point) = (0_u64, 0_usize, None);
-    for &byte in text {
-        match byte {
-            b'0'..=b'9' => {
-                significand = significand * 10 + u64::from(byte - b'0');
-                digits += 1;
-            }
-            b'.' if point.is_none() => point = Some(digits),
-            _ => return None,
+    let mut significand = 0_u64;
+    let whole = take_digits(text, &mut significand);
+    let (fraction, rest) = match &text[whole..] {
+        [b'.', rest @ ..] => {
+            let fraction = take_digits(rest, &mut significand);
+            (fraction, &rest[fraction..])
         }
-    }
-    if digits == 0 || digits > 15 {
+        rest => (0, rest),
+    };
+    if whole + fraction == 0 || whole + fraction > 15 {
         return None;
     }
     // Below 2^63, where the signed conversion is one instruction.
     let value = significand as i64 as f64;
-    let value = point.map_or(value, |point| value / POWERS[digits - point]);
-    Some(if negative { -value } else { value })
+    let value = if fraction == 0 { value } else { value / POWERS[fraction] };
+    Some((if negative { -value } else { value }, rest))
+}
+
+/// Appends the leading digits to `significand`, which is of no use when they are too many. Answers how many there are.
+#[inline(always)]
+fn take_digits(text: &[u8], significand: &mut u64) -> usize {
+    let mut length = 0;
+    for digit in text.iter().map(|byte| byte.wrapping_sub(b'0')).take_while(|&digit| digit < 10) {
+        *significand = significand.wrapping_mul(10).wrapping_add(u64::from(digit));
+        length += 1;
+    }
+    length
 }
 
 #[cold]

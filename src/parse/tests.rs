@@ -191,3 +191,53 @@ fn frames(pieces: &[Vec<u8>], limit: usize) -> Vec<Result<Vec<u8>, ParseError>> 
     decoder.finish(&mut sink);
     seen
 }
+
+#[test]
+fn what_nearly_every_client_sends_is_of_the_common_shape() {
+    for unit in [
+        "page.views:1|c",
+        "page.views:-2.5|g|#env:prod\nnext",
+        "a:1|ms|@0.1|#env:prod\n",
+        "service_latency:0.25|d|#env:prod,\u{e9}|c:ci-0123|e:it-false",
+        "users.online:1234|s|#a",
+        "some name:12|h|#",
+    ] {
+        let read = common(unit.as_bytes(), &Options::default());
+        assert!(read.is_some_and(|read| read.line == unit.split('\n').next().unwrap().as_bytes()), "{unit:?}");
+    }
+    for unit in [
+        "_e{1,1}:1|c",
+        "_e:1|c",
+        "a:1:2|c",
+        "a:x|s",
+        "a|b:1|c",
+        "a\nb:1|c",
+        "a:1|c\r\n",
+        "a:1|c|#t\r\n",
+        "\u{e9}:1|c|#aaaa",
+        ":1|c|#aaaaaaaa",
+    ] {
+        assert!(common(unit.as_bytes(), &Options::default()).is_none(), "{unit:?}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn the_common_shape_is_read_as_any_line_is(
+        name in "[ a-z_.:{|\\n\u{e9}]{0,20}",
+        value in "[-+]?[0-9]{0,16}[.]?[0-9]{0,4}[:e]?",
+        kind in "c|g|ms|h|d|s|m|kv| c|c:2|",
+        fields in vec("[|](#[a-z:,]{0,12}|@[0-9.]{0,4}|@2|c:(ci-|in-|)[a-z0-9]{0,4}|e:[a-z]{0,3}|card:low|T12|\r?|[a-z]{0,2})", 0..4),
+        end in "|\n|\r\n|\r|\na:1[|]c",
+        (classic, eol_required) in any::<(bool, bool)>(),
+    ) {
+        let unit = format!("{name}:{value}|{kind}{}{end}", fields.concat()).into_bytes();
+        let options = Options { dialect: if classic { Dialect::Statsd } else { Dialect::DogStatsd }, strict: false, eol_required };
+        if let Some(Common { metric, line: text, rest }) = common(&unit, &options) {
+            let mut all = Vec::new();
+            let after = line(&unit, &options, &mut |parsed| all.push(format!("{parsed:?}")));
+            prop_assert_eq!(after, rest);
+            prop_assert_eq!(all, [format!("{:?}", Parsed { line: text, record: Ok(Record::Metric(metric)) })]);
+        }
+    }
+}
