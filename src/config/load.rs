@@ -66,7 +66,7 @@ pub struct Loaded {
 pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     let file = match &sources.file {
         Some(file) => Some(file.clone()),
-        None => Some(PathBuf::from(DEFAULT_FILE)).filter(|file| file.exists()),
+        None => Some(PathBuf::from(DEFAULT_FILE)).filter(|file| is_there(file)),
     };
     let text = file.as_deref().map(text_of).transpose()?.unwrap_or_default();
     let Typed { mut config, places, faults } = typed(file.as_deref(), &text, &sources.settings)?;
@@ -84,6 +84,11 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     } else {
         Err(ConfigError { errors, warnings, rest: Some(Box::new(config)) })
     }
+}
+
+/// Whether something lies there, be it unreadable: that is to be told, not passed over.
+fn is_there(file: &Path) -> bool {
+    std::fs::symlink_metadata(file).map_or_else(|error| error.kind() != std::io::ErrorKind::NotFound, |_| true)
 }
 
 /// Reads and checks a text alone: no file, environment or secret is touched.
@@ -244,6 +249,22 @@ impl Places {
             if in_file(&format!("rules.files[{index}]")) {
                 *glob = base.join(&*glob).to_string_lossy().into_owned();
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_default_file_that_cannot_be_looked_at_is_not_passed_over() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        std::os::unix::fs::symlink(at("nowhere"), at("dangling")).unwrap();
+        std::fs::write(at("file"), "").unwrap();
+        for (path, there) in [("file", true), ("dangling", true), ("file/relay.yaml", true), ("none", false), ("none/relay.yaml", false)] {
+            assert_eq!(is_there(&at(path)), there, "{path}");
         }
     }
 }
