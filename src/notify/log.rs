@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::group::Notified;
+use super::decision::Notified;
 use crate::alert::labels_fingerprint;
 use crate::model::Labels;
 
@@ -59,6 +59,11 @@ impl Log {
     /// What an earlier process told a target of a group last.
     pub(super) fn earlier(&self, key: LogKey) -> Option<&Notified> {
         self.earlier.get(&key)
+    }
+
+    /// Whether a group of an earlier process is still to be met.
+    pub(super) fn has_earlier(&self) -> bool {
+        !self.earlier.is_empty()
     }
 
     pub(super) fn told(&mut self, key: LogKey, told: &Notified) {

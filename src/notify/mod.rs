@@ -1,6 +1,7 @@
 //! Alerts to people: grouped, routed, told once, tried again.
 
 mod config;
+mod decision;
 mod driver;
 mod group;
 mod heartbeat;
@@ -18,8 +19,9 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 pub use config::*;
+pub use decision::Reason;
 pub use driver::NotifyHandle;
-pub use group::{Notification, Reason};
+pub use group::Notification;
 pub use log::{LogChanges, LogKey, NotificationLog};
 pub use route::matcher;
 pub use webhook::Webhook;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::group::{Ended, Notified, Outcome, decide};
+use super::decision::{Notified, decide};
+use super::group::{Ended, Outcome};
 use super::*;
 use crate::model::{Alert, AlertState, Labels};
 
