@@ -85,14 +85,15 @@ impl<'a> Recall<'a> {
         Recall { wanted, lines, span, scope, told, damaged, unpacker: Unpacker::default(), window: ExpHist::default() }
     }
 
-    /// Reads until it is done or there is no room.
-    pub(super) fn read(&mut self, read: &ReadTransaction) -> Result<(), SelectError> {
+    /// Reads until it is done or there is no room: nothing where memory has all that is asked for and is whole. If it is
+    /// not, the file says from where on totals are not known.
+    pub(super) fn read(&mut self, read: &ReadTransaction, is_whole: bool) -> Result<(), SelectError> {
         let running = self.wanted.iter().any(|number| matches!(number.role(), Some(Role::Counter | Role::Sketch)));
         // An hour begins with where totals stand.
         let first = if running { partition_of(self.span.start + 1) * PARTITION_MS + 1 } else { self.span.start + 1 };
         let end_of = |number: &Number| if number.role() == Some(Role::Recorded) { self.span.recorded_end } else { self.span.windows_end };
         let last = self.wanted.iter().map(end_of).max().unwrap_or(0);
-        if first > last {
+        if first > last || is_whole && self.span.start >= last {
             return Ok(());
         }
         let (mut window, mut broken) = (0, false);

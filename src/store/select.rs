@@ -202,7 +202,7 @@ impl Old {
         let (mut old, range) = (Old::default(), scope.range);
         if let Some(Ok(read)) = &moment.disk {
             let mut recall = Recall::new(gathers, span, scope);
-            recall.read(read)?;
+            recall.read(read, moment.damaged.is_empty())?;
             old.damaged = recall.damaged;
             stamped(read, (range.start, range.end), |number, at, value| {
                 if numbers.binary_search(&number).is_ok() {

@@ -170,3 +170,22 @@ fn damage_in_the_last_hour_gives_no_wrong_value_after_a_start() {
     assert_eq!(texts(selected).remove(0).1, [(START + 31 * STEP, 30.0)]);
     assert_eq!(store.base(Kind::Counter, "hits", &mut std::iter::empty()).unwrap().total, 30.0);
 }
+
+#[test]
+fn the_file_is_read_for_what_memory_lacks_alone() {
+    let dir = TempDir::new().unwrap();
+    let (store, mut writer) = open(dir.path());
+    let hits = family(vec![series(0, Kind::Counter, "hits", &[])]);
+    (1..=30).for_each(|n| store.append(&window(START + n * STEP, vec![(hits.clone(), counter(1.0, n as f64))])));
+    writer.commit(START).unwrap();
+    drop((store, writer));
+    let (store, _writer) = open(dir.path());
+    let write = disk::begin(store.0.database.read().as_ref().unwrap()).unwrap();
+    write.open_table(disk::FRAMES).unwrap().insert(((START + 10 * STEP) as u64, 0), [1u8; 40].as_slice()).unwrap();
+    write.commit().unwrap();
+    let select = |first: i64| store.select(&[], TimeRange { start: START + first * STEP, end: START + 30 * STEP }).unwrap();
+    assert_eq!(select(0).warnings.len(), 1, "the damage is met");
+    let last = select(28);
+    assert!(last.warnings.is_empty());
+    assert_eq!(texts(last).remove(0).1, [(START + 29 * STEP, 29.0), (START + 30 * STEP, 30.0)]);
+}
