@@ -189,3 +189,23 @@ fn the_file_is_read_for_what_memory_lacks_alone() {
     assert!(last.warnings.is_empty());
     assert_eq!(texts(last).remove(0).1, [(START + 29 * STEP, 29.0), (START + 30 * STEP, 30.0)]);
 }
+
+#[test]
+fn a_timer_stands_where_the_windows_that_are_left_lead() {
+    let dir = TempDir::new().unwrap();
+    let (store, mut writer) = open(dir.path());
+    let wait = family(vec![series(0, Kind::Timer, "wait", &[])]);
+    for n in 1..=100 {
+        store.append(&window(START + n * STEP, vec![(wait.clone(), timer(sketches(&[2.0]), n as f64, 2.0 * n as f64))]));
+    }
+    writer.commit(START).unwrap();
+    drop((store, writer));
+    let database = Database::create(dir.path().join("relay.tsdb")).unwrap();
+    let write = database.begin_write().unwrap();
+    write.open_table(disk::FRAMES).unwrap().retain(|(end, _), _| end as i64 <= START + 20 * STEP).unwrap();
+    write.commit().unwrap();
+    drop(database);
+    let (store, _writer) = open(dir.path());
+    let base = store.base(Kind::Timer, "wait", &mut std::iter::empty()).unwrap();
+    assert_eq!((base.count, base.sum), (20.0, 40.0));
+}
