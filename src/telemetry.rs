@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Label, Level, Metadata, Unit};
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 use tracing::level_filters::LevelFilter;
@@ -226,23 +226,20 @@ impl Telemetry {
         static INSTALLED: OnceLock<Telemetry> = OnceLock::new();
         INSTALLED
             .get_or_init(|| {
-                // The bounds are a non-empty constant: the builder accepts them.
-                let builder = PrometheusBuilder::new().set_buckets(&SECONDS).unwrap_or_default();
-                let recorder = builder.build_recorder();
-                let handle = recorder.handle();
+                let (telemetry, recorder) = Telemetry::with_recorder();
                 // Fails only when a recorder is there already; then its owner sees our metrics.
                 let _ = metrics::set_global_recorder(recorder);
-                for metric in ALL {
-                    let (name, unit) = (KeyName::from(metric.name), (metric.kind == MetricKind::Histogram).then_some(Unit::Seconds));
-                    metrics::with_recorder(|recorder| match metric.kind {
-                        MetricKind::Counter => recorder.describe_counter(name, unit, metric.help.into()),
-                        MetricKind::Gauge => recorder.describe_gauge(name, unit, metric.help.into()),
-                        MetricKind::Histogram => recorder.describe_histogram(name, unit, metric.help.into()),
-                    });
-                }
-                Telemetry { handle, publishers: Arc::default() }
+                describe();
+                telemetry
             })
             .clone()
+    }
+
+    /// What reads a recorder, before anything is recorded there.
+    fn with_recorder() -> (Telemetry, PrometheusRecorder) {
+        // The bounds are a non-empty constant: the builder accepts them.
+        let recorder = PrometheusBuilder::new().set_buckets(&SECONDS).unwrap_or_default().build_recorder();
+        (Telemetry { handle: recorder.handle(), publishers: Arc::default() }, recorder)
     }
 
     /// Has `publish` called before every reading, so that what it counts is exact when it is shown.
@@ -284,15 +281,31 @@ impl Telemetry {
     }
 }
 
+/// Tells the recorder what every metric means.
+fn describe() {
+    for metric in ALL {
+        let (name, unit) = (KeyName::from(metric.name), (metric.kind == MetricKind::Histogram).then_some(Unit::Seconds));
+        metrics::with_recorder(|recorder| match metric.kind {
+            MetricKind::Counter => recorder.describe_counter(name, unit, metric.help.into()),
+            MetricKind::Gauge => recorder.describe_gauge(name, unit, metric.help.into()),
+            MetricKind::Histogram => recorder.describe_histogram(name, unit, metric.help.into()),
+        });
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn families_carry_help_type_and_values() {
-        let telemetry = Telemetry::install();
-        LINES_SHED.counter(&[("reason", "a \"quoted\" one")]).increment(3);
-        FLUSH_SECONDS.histogram(&[]).record(0.002);
+        // Not the process's, where other tests count as well.
+        let (telemetry, recorder) = Telemetry::with_recorder();
+        metrics::with_local_recorder(&recorder, || {
+            describe();
+            LINES_SHED.counter(&[("reason", "a \"quoted\" one")]).increment(3);
+            FLUSH_SECONDS.histogram(&[]).record(0.002);
+        });
         let families = telemetry.families();
         let shed = families.iter().find(|family| family.name == LINES_SHED.name).unwrap();
         assert_eq!((shed.kind.as_str(), shed.help.as_str()), ("counter", LINES_SHED.help));
