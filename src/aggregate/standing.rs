@@ -208,3 +208,27 @@ impl Folded {
         Sketches { count: exp.count, sum: self.sum, min: self.min, max: self.max, raw, exp, dd: self.dd }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::series::Spelling;
+
+    #[test]
+    fn room_that_stood_for_series_which_have_left_is_given_back() {
+        let mut standings = Standings::default();
+        let spelling = Spelling { name: b"g", tags: b"", kind: Kind::Gauge, style: Default::default() };
+        for slot in 0..1_000 {
+            let series = Series::new(slot, spelling, "g", &[]).unwrap();
+            let (place, body) = (Place { family: 0, row: slot }, Body::new(Kind::Gauge, &Base::default()));
+            standings.insert(Standing { series, last: 0, expire: 0, place, body });
+        }
+        for slot in (0..1_000).filter(|slot| *slot != 3) {
+            assert!(standings.remove(slot).is_some() && standings.remove(slot).is_none());
+        }
+        standings.give_back();
+        assert_eq!(standings.iter().map(|standing| standing.place.row).collect::<Vec<_>>(), [3]);
+        assert!(standings.0.capacity() <= 8, "{}", standings.0.capacity());
+        assert!(standings.get(3).is_some() && standings.get(999).is_none() && standings.get_mut(999).is_none());
+    }
+}

@@ -95,6 +95,8 @@ fn there_are_only_a_few_taps_and_wrong_ones_are_refused() {
     let home = Home::new("");
     let relay = home.start();
     let taps: Vec<_> = (0..4).map(|_| tap(relay.http, "")).collect();
+    let refused = relay.ask(&["tap"]);
+    assert!(refused.code != Some(0) && refused.stderr.contains("as many taps"), "{refused:?}");
     let reply = http::get(relay.http, "/api/v1/relay/tap").unwrap();
     assert_eq!((reply.status, reply.body.contains("as many taps")), (503, true), "{}", reply.body);
     drop(taps);
