@@ -8,6 +8,9 @@ use crate::model::{Kind, Series};
 use crate::parse::ToleratedSet;
 use crate::shape::Hit;
 
+/// A series under the spelling it was born with.
+pub(super) struct First(pub(super) Series);
+
 /// A spelling and the series it names.
 pub(super) struct Known {
     pub(super) series: Series,
@@ -19,6 +22,11 @@ pub(super) struct Known {
 }
 
 impl Known {
+    /// Whether it is the series' first spelling and nothing else is to be known.
+    pub(super) fn is_plain(&self) -> bool {
+        self.other.is_none() && self.tolerated.is_empty() && self.scale == 1.0
+    }
+
     /// What it takes here as a further spelling; the first lies with its series.
     pub(super) fn further_bytes(&self) -> i64 {
         self.other.as_ref().map_or(0, |other| other.cost())
@@ -76,6 +84,18 @@ impl Spelled for Spelling<'_> {
     }
 }
 
+impl Spelled for First {
+    fn spelling(&self) -> Spelling<'_> {
+        self.0.spelling()
+    }
+}
+
+impl<'a> Borrow<dyn Spelled + 'a> for First {
+    fn borrow(&self) -> &(dyn Spelled + 'a) {
+        self
+    }
+}
+
 impl Spelled for Known {
     fn spelling(&self) -> Spelling<'_> {
         match &self.other {
@@ -116,6 +136,20 @@ impl PartialEq for dyn Spelled + '_ {
 }
 
 impl Eq for dyn Spelled + '_ {}
+
+impl Hash for First {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self as &dyn Spelled).hash(state);
+    }
+}
+
+impl PartialEq for First {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.spelling() == other.0.spelling()
+    }
+}
+
+impl Eq for First {}
 
 impl Hash for Known {
     fn hash<H: Hasher>(&self, state: &mut H) {

@@ -39,20 +39,19 @@ pub struct Spelling<'a> {
     pub tags: &'a [u8],
 }
 
-/// Header of the single allocation; the bytes follow it.
+/// Header of the single allocation; the bytes follow it: the wire name and tags, what shaping changed, and then the
+/// table of `(offset, length)` pairs of the canonical name and the sorted tags.
 struct Head {
     /// Index of the standing in the cutter and of the row everywhere else.
     slot: u32,
-    kind: Kind,
-    style: NameStyle,
+    gate: Gate,
     /// Length of the wire name, and of the wire tags behind it.
     wire_name: u16,
     wire_tags: u16,
-    /// Where the canonical name lies.
-    name: (u16, u16),
-    /// Where the table of `(offset, length)` pairs of the sorted tags begins.
-    table: u32,
-    gate: Gate,
+    /// Where the table begins. One byte is enough for each of its numbers when that is for this one.
+    table: u16,
+    kind: Kind,
+    style: NameStyle,
 }
 
 /// A handle to a series. Cloning costs one atomic increment.
@@ -76,7 +75,7 @@ impl Series {
         let mut bytes = Vec::with_capacity(wire + tags.len() * 4);
         bytes.extend_from_slice(spelling.name);
         bytes.extend_from_slice(spelling.tags);
-        let mut place = |part: &[u8]| -> (u16, u16) {
+        let mut place = |part: &[u8]| -> [u16; 2] {
             let at = offset_within(spelling.name, part)
                 .or_else(|| offset_within(spelling.tags, part).map(|at| at + spelling.name.len()))
                 .unwrap_or_else(|| {
@@ -84,24 +83,26 @@ impl Series {
                     bytes.len() - part.len()
                 });
             // Both fit: the text is at most MAX_BYTES long.
-            (at as u16, part.len() as u16)
+            [at as u16, part.len() as u16]
         };
-        let name = place(name.as_bytes());
-        let places: Vec<(u16, u16)> = tags.iter().map(|tag| place(tag.as_bytes())).collect();
-        let table = bytes.len() as u32;
-        for (at, len) in places {
-            bytes.extend_from_slice(&at.to_le_bytes());
-            bytes.extend_from_slice(&len.to_le_bytes());
+        let mut places = Vec::with_capacity(1 + tags.len());
+        places.push(place(name.as_bytes()));
+        places.extend(tags.iter().map(|tag| place(tag.as_bytes())));
+        let table = bytes.len() as u16;
+        for number in places.into_iter().flatten() {
+            match u8::try_from(table) {
+                Ok(_) => bytes.push(number as u8),
+                Err(_) => bytes.extend_from_slice(&number.to_le_bytes()),
+            }
         }
         let head = Head {
             slot,
-            kind: spelling.kind,
-            style: spelling.style,
+            gate: Gate::new(),
             wire_name: spelling.name.len() as u16,
             wire_tags: spelling.tags.len() as u16,
-            name,
             table,
-            gate: Gate::new(),
+            kind: spelling.kind,
+            style: spelling.style,
         };
         Some(Series(ThinArc::from_header_and_slice(head, &bytes)))
     }
@@ -110,10 +111,19 @@ impl Series {
         &self.0.header.header
     }
 
-    fn text(&self, (at, len): (u16, u16)) -> &str {
-        let bytes = &self.0.slice[usize::from(at)..usize::from(at) + usize::from(len)];
+    /// The part of the table with this number: the name, then the tags.
+    fn part(&self, number: usize) -> Option<&str> {
+        let start = self.head().table;
+        let table = &self.0.slice[usize::from(start)..];
+        let (at, len) = if start <= u16::from(u8::MAX) {
+            let &[at, len] = table.get(2 * number..)?.first_chunk()?;
+            (usize::from(at), usize::from(len))
+        } else {
+            let &[at, at_high, len, len_high] = table.get(4 * number..)?.first_chunk()?;
+            (usize::from(u16::from_le_bytes([at, at_high])), usize::from(u16::from_le_bytes([len, len_high])))
+        };
         // The canonical parts were `&str` when the series was built.
-        std::str::from_utf8(bytes).unwrap_or_default()
+        Some(std::str::from_utf8(&self.0.slice[at..at + len]).unwrap_or_default())
     }
 
     /// Whether both are handles to one allocation.
@@ -139,19 +149,19 @@ impl Series {
 
     /// The canonical name, as received (no output's rewriting).
     pub fn name(&self) -> &str {
-        self.text(self.head().name)
+        self.part(0).unwrap_or_default()
     }
 
     /// The canonical tags: trimmed, distinct, sorted by bytes.
     pub fn tags(&self) -> impl ExactSizeIterator<Item = &str> + Clone {
-        let (entries, _) = self.0.slice[self.head().table as usize..].as_chunks();
-        entries.iter().map(|entry| self.text(place(entry)))
+        let table = self.head().table;
+        let parts = (self.0.slice.len() - usize::from(table)) / if table <= u16::from(u8::MAX) { 2 } else { 4 };
+        (1..parts).map(|number| self.part(number).unwrap_or_default())
     }
 
     /// One of the canonical tags.
     pub fn tag(&self, at: usize) -> Option<&str> {
-        let entry = self.0.slice.get(self.head().table as usize + 4 * at..)?.first_chunk()?;
-        Some(self.text(place(entry)))
+        self.part(at + 1)
     }
 
     /// The spelling it was born with.
@@ -204,11 +214,6 @@ impl fmt::Debug for Series {
     }
 }
 
-/// Offset and length of a tag.
-fn place(entry: &[u8; 4]) -> (u16, u16) {
-    (u16::from_le_bytes([entry[0], entry[1]]), u16::from_le_bytes([entry[2], entry[3]]))
-}
-
 /// Where `part` lies in `whole`, when it is one of its slices.
 fn offset_within(whole: &[u8], part: &[u8]) -> Option<usize> {
     let at = (part.as_ptr() as usize).checked_sub(whole.as_ptr() as usize)?;
@@ -232,7 +237,20 @@ mod tests {
         assert_eq!((series.slot(), series.name()), (7, "hits"));
         assert_eq!(series.tags().collect::<Vec<_>>(), ["a:1", "b:2"]);
         assert_eq!(series.spelling(), spelling(name, wire));
-        assert_eq!(series.0.slice.len(), "hits".len() + wire.len() + 2 * 4);
+        assert_eq!(series.0.slice.len(), "hits".len() + wire.len() + 3 * 2);
+    }
+
+    #[test]
+    fn a_long_text_has_a_wider_table() {
+        for length in [200, 242, 243, 244, 245, 250, 255, 256, 14_000] {
+            let tags: Vec<String> = [length, 3, 4].map(|length| "x".repeat(length)).into();
+            let wire = tags.join(",");
+            let places = [(0, length), (length + 1, 3), (length + 5, 4)];
+            let slices: Vec<Cow<'_, str>> = places.iter().map(|&(at, length)| Cow::Borrowed(&wire[at..at + length])).collect();
+            let series = Series::new(0, spelling("name", &wire), "name", &slices).expect("fits");
+            assert_eq!((series.name(), series.tags().len()), ("name", 3));
+            assert!(series.tags().eq(tags.iter()) && series.tag(2) == Some("xxxx") && series.tag(3).is_none(), "{length}");
+        }
     }
 
     #[test]
