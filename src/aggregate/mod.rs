@@ -2,6 +2,7 @@
 //! [`Cutter`] (totals and last values); the [`Registry`] of identities is what they share.
 
 mod aggregator;
+mod budget;
 mod config;
 mod counts;
 mod cut;
@@ -9,8 +10,10 @@ mod distinct;
 mod hits;
 mod keys;
 mod lane;
+mod limit;
 mod names;
 mod registry;
+mod route;
 mod schedule;
 mod senders;
 mod spellings;
@@ -21,7 +24,9 @@ pub use config::{AggregateConfig, LimitsConfig, OnLimit};
 pub use counts::{Counts, Published};
 pub use cut::{Base, CutReport, Cutter, CutterOptions, Restored};
 pub use lane::{Gain, Handed, Lane, Line, Logged, Patience, Together};
+pub use limit::Limit;
 pub use names::page_name;
-pub use registry::{Birth, Limit, Prospect, Registry, Resolved, Route, unlabelled};
+pub use registry::{Registry, unlabelled};
+pub use route::{Birth, Prospect, Resolved, Route};
 pub use schedule::{Due, Schedule};
 pub use senders::Sent;

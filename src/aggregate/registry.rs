@@ -5,116 +5,22 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dashmap::DashMap;
 use foldhash::quality::RandomState;
 use parking_lot::Mutex;
 
+use super::budget::{Budget, cost_of_name, cost_of_series};
 use super::hits::Hits;
 use super::keys::{Canonical, Fate, Identified, Known, Other, OtherSpelling, Parts, Spelled, hash_spelling};
 use super::names::Names;
 use super::spellings::Spellings;
-use super::{LimitsConfig, OnLimit};
+use super::{Birth, Limit, LimitsConfig, OnLimit, Prospect, Resolved, Route};
 use crate::model::series::{NameStyle, Spelling};
 use crate::model::{Kind, Series, labels};
 use crate::parse::{self, Tolerated, ToleratedSet};
-use crate::shape::{DropReason, Hit, SeriesOptions, Shaped, Shaping};
-
-/// Why a sample did not get a place of its own. Doubles as a label.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Limit {
-    /// `limits.series`
-    Series,
-    /// `limits.series_per_metric`
-    SeriesPerMetric,
-    /// `limits.tags_per_series`
-    TagsPerSeries,
-    /// `limits.key_bytes`
-    KeyBytes,
-    /// `limits.memory`
-    Memory,
-    /// More samples with a time of their own than one window carries.
-    StampedPerWindow,
-    /// More events and service checks than one window carries.
-    EventsPerWindow,
-    /// Stamped before the first raw sample the store keeps.
-    StampedTooOld,
-    /// Stamped more than 10 min ahead.
-    StampedTooNew,
-}
-
-impl Limit {
-    /// Every limit.
-    pub const ALL: [Limit; 9] = [
-        Limit::Series,
-        Limit::SeriesPerMetric,
-        Limit::TagsPerSeries,
-        Limit::KeyBytes,
-        Limit::Memory,
-        Limit::StampedPerWindow,
-        Limit::EventsPerWindow,
-        Limit::StampedTooOld,
-        Limit::StampedTooNew,
-    ];
-
-    /// The label value.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Limit::Series => "series",
-            Limit::SeriesPerMetric => "series_per_metric",
-            Limit::TagsPerSeries => "tags_per_series",
-            Limit::KeyBytes => "key_bytes",
-            Limit::Memory => "memory",
-            Limit::StampedPerWindow => "stamped_per_window",
-            Limit::EventsPerWindow => "events_per_window",
-            Limit::StampedTooOld => "stamped_too_old",
-            Limit::StampedTooNew => "stamped_too_new",
-        }
-    }
-}
-
-/// Where the samples of a spelling go.
-#[derive(Debug)]
-pub enum Resolved {
-    Series(Series),
-    /// The overflow series of its name stands in.
-    Overflow(Series, Limit),
-    Shed(Limit),
-    /// A filter or the mapping file drops it.
-    Dropped(DropReason),
-}
-
-/// What an identity would be resolved to now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Prospect {
-    /// It has a series.
-    Known,
-    /// It gets one.
-    New,
-    /// The overflow series of its name stands in.
-    Overflow(Limit),
-    Shed(Limit),
-}
-
-/// What a spelling was resolved to.
-#[derive(Debug)]
-pub struct Route {
-    pub resolved: Resolved,
-    /// The blemishes of its tags.
-    pub tolerated: ToleratedSet,
-    /// Multiplies its values.
-    pub scale: f64,
-}
-
-/// A series that is new, or that a rule of the mapping file names anew.
-#[derive(Debug)]
-pub struct Birth {
-    pub series: Series,
-    /// What the rule says about it.
-    pub options: Option<Arc<SeriesOptions>>,
-}
+use crate::shape::{Hit, SeriesOptions, Shaped, Shaping};
 
 /// The shared map of identities.
 pub struct Registry {
@@ -133,14 +39,7 @@ pub struct Registry {
     /// Births take turns.
     nursery: Mutex<Nursery>,
     live: AtomicUsize,
-    /// Bytes that new series may still take; refilled from the size of the process and from what was promised.
-    credit: AtomicI64,
-    /// Bytes that what is live will take in the end: windows, store and page come to it later.
-    promised: AtomicI64,
-    /// The same for series outside windows, of the open window and of the one before; by then the process shows them.
-    loose: [AtomicI64; 2],
-    /// The size of the process without any series.
-    bare: AtomicI64,
+    budget: Budget,
 }
 
 #[derive(Default)]
@@ -159,24 +58,6 @@ struct NameCount {
     overflow: Option<Series>,
 }
 
-/// What one series takes in all parts, by measure: its bytes so many times, and a fixed part.
-const COPIES: i64 = 4;
-const OVERHEAD_BYTES: i64 = 800;
-/// More for a sketch.
-const SKETCH_BYTES: i64 = 3_500;
-/// More for the first series of a name: its family, its claims on the page and its row in the store.
-const NAME_COPIES: i64 = 12;
-const NAME_BYTES: i64 = 2_000;
-
-fn cost_of_series(series: &Series) -> i64 {
-    let sketch = if series.kind().is_sketch() { SKETCH_BYTES } else { 0 };
-    COPIES * series.allocated_bytes() as i64 + OVERHEAD_BYTES + sketch
-}
-
-fn cost_of_name(name: &str) -> i64 {
-    NAME_COPIES * name.len() as i64 + NAME_BYTES
-}
-
 impl Registry {
     pub fn new(limits: LimitsConfig, shaping: Arc<Shaping>) -> Registry {
         Registry {
@@ -190,10 +71,7 @@ impl Registry {
             names: Mutex::default(),
             nursery: Mutex::default(),
             live: AtomicUsize::new(0),
-            credit: AtomicI64::new(i64::MAX),
-            promised: AtomicI64::new(0),
-            loose: Default::default(),
-            bare: AtomicI64::new(-1),
+            budget: Budget::default(),
         }
     }
 
@@ -265,7 +143,7 @@ impl Registry {
             return Prospect::Known;
         }
         if apart {
-            let short = (self.credit.load(Ordering::Relaxed) <= 0).then_some(Limit::Memory);
+            let short = self.budget.is_spent().then_some(Limit::Memory);
             return self.limits.met_by(name, tags).or(short).map_or(Prospect::New, Prospect::Shed);
         }
         let nursery = self.nursery.lock();
@@ -321,18 +199,17 @@ impl Registry {
     /// A series outside windows, if there is memory for what the store will keep of it.
     fn loose(&self, spelling: &Spelling<'_>, shaped: &Shaped<'_>) -> Result<Series, Limit> {
         let series = Series::new(u32::MAX, *spelling, &shaped.name, &shaped.tags).ok_or(Limit::KeyBytes)?;
-        if self.credit.load(Ordering::Relaxed) <= 0 {
+        if self.budget.is_spent() {
             return Err(Limit::Memory);
         }
         let cost = cost_of_series(&series) + cost_of_name(series.name());
-        self.credit.fetch_sub(cost, Ordering::Relaxed);
-        self.loose[0].fetch_add(cost, Ordering::Relaxed);
+        self.budget.charge_loose(cost);
         Ok(series)
     }
 
     /// Notes that a window was cut: what was loose in it is on its way to the store.
     pub fn turn(&self) {
-        self.loose[1].store(self.loose[0].swap(0, Ordering::Relaxed), Ordering::Relaxed);
+        self.budget.turn();
     }
 
     /// The step that drops a spelling, if that is known. Counts it.
@@ -397,8 +274,7 @@ impl Registry {
             return None;
         }
         let more = cost_of_series(&spelled) - cost_of_series(series);
-        self.credit.fetch_sub(more, Ordering::Relaxed);
-        self.promised.fetch_add(more, Ordering::Relaxed);
+        self.budget.charge(more);
         nursery.born.push(Birth { series: spelled.clone(), options: None });
         self.canon.remove(series as &dyn Identified);
         self.canon.insert(Canonical(spelled.clone()), ());
@@ -421,10 +297,10 @@ impl Registry {
             count.overflow.take_if(|overflow| overflow.slot() == series.slot());
             if count.series == 0 {
                 nursery.names.remove(&key);
-                self.promised.fetch_sub(cost_of_name(series.name()), Ordering::Relaxed);
+                self.budget.release(cost_of_name(series.name()));
             }
         }
-        self.promised.fetch_sub(cost_of_series(series) + further, Ordering::Relaxed);
+        self.budget.release(cost_of_series(series) + further);
         nursery.free.push(series.slot());
         nursery.live[series.kind() as usize] -= 1;
         self.live.fetch_sub(1, Ordering::Relaxed);
@@ -432,7 +308,7 @@ impl Registry {
 
     /// Forgets every further spelling of series that have left.
     pub fn forget_spellings_of_the_gone(&self) {
-        self.promised.fetch_sub(self.spelled.forget_further_of_the_gone(), Ordering::Relaxed);
+        self.budget.release(self.spelled.forget_further_of_the_gone());
     }
 
     /// Lets go of room that stood for series which have left.
@@ -461,15 +337,7 @@ impl Registry {
     /// Sets how many bytes new series may take until the next call: the limit less what the process takes, or will
     /// take once all parts hold what was admitted.
     pub fn grant(&self, resident_bytes: u64) {
-        let (limit, resident) = (bounded(self.limits.memory.0), bounded(resident_bytes));
-        let promised = self.promised.load(Ordering::Relaxed);
-        if self.bare.load(Ordering::Relaxed) < 0 {
-            self.bare.store((resident - promised).max(0), Ordering::Relaxed);
-        }
-        let loose: i64 = self.loose.iter().map(|loose| loose.load(Ordering::Relaxed)).sum();
-        let taken = resident.max(self.bare.load(Ordering::Relaxed) + promised) + loose;
-        // An eighth is kept for windows in flight, the page, and what the allocator holds back.
-        self.credit.store(limit - limit / 8 - taken, Ordering::Relaxed);
+        self.budget.grant(self.limits.memory.0, resident_bytes);
     }
 
     fn refusal(&self, nursery: &Nursery, key: &Parts<'_>) -> Option<Limit> {
@@ -483,7 +351,7 @@ impl Registry {
         if of_name >= self.limits.series_per_metric {
             return Some(Limit::SeriesPerMetric);
         }
-        (self.credit.load(Ordering::Relaxed) <= 0).then_some(Limit::Memory)
+        self.budget.is_spent().then_some(Limit::Memory)
     }
 
     fn overflow(&self, nursery: &mut Nursery, spelling: &Spelling<'_>, name: &str, limit: Limit) -> Resolved {
@@ -525,9 +393,10 @@ impl Registry {
         let of_name = nursery.names.entry((series.kind(), Box::from(series.name()))).or_default();
         let cost = cost_of_series(&series) + if of_name.series == 0 { cost_of_name(series.name()) } else { 0 };
         of_name.series += 1;
-        self.promised.fetch_add(cost, Ordering::Relaxed);
         if charged {
-            self.credit.fetch_sub(cost, Ordering::Relaxed);
+            self.budget.charge(cost);
+        } else {
+            self.budget.promise(cost);
         }
         nursery.live[series.kind() as usize] += 1;
         nursery.born.push(Birth { series: series.clone(), options: shaped.options.clone() });
@@ -539,12 +408,11 @@ impl Registry {
     }
 
     fn remember_other(&self, spelling: &Spelling<'_>, fate: Fate) {
-        if self.others.len() < self.limits.series && self.credit.load(Ordering::Relaxed) > 0 {
+        if self.others.len() < self.limits.series && !self.budget.is_spent() {
             let spelling_of = OtherSpelling::new(spelling);
             let cost = spelling_of.cost();
             if self.others.insert(Other { spelling: spelling_of, kind: spelling.kind, fate }, ()).is_none() {
-                self.credit.fetch_sub(cost, Ordering::Relaxed);
-                self.promised.fetch_add(cost, Ordering::Relaxed);
+                self.budget.charge(cost);
             }
         }
     }
@@ -552,12 +420,12 @@ impl Registry {
     /// Forgets what shaping dropped when that is as much as may be remembered: what still comes is found anew.
     pub fn make_room(&self) {
         let full = self.others.len() >= self.limits.series;
-        if full || self.credit.load(Ordering::Relaxed) <= 0 {
+        if full || self.budget.is_spent() {
             self.others.retain(|other, ()| {
                 // What was known before memory ran short stays known.
                 let keep = !full && matches!(other.fate, Fate::Loose(..));
                 if !keep {
-                    self.promised.fetch_sub(other.spelling.cost(), Ordering::Relaxed);
+                    self.budget.release(other.spelling.cost());
                 }
                 keep
             });
@@ -566,11 +434,10 @@ impl Registry {
 
     /// Notes what a spelling names. The first of a series always, others within bounds. Needs the nursery.
     fn remember(&self, known: Known) {
-        let room = self.spelled.further() < self.limits.series && self.credit.load(Ordering::Relaxed) > 0;
+        let room = self.spelled.further() < self.limits.series && !self.budget.is_spent();
         if known.other.is_none() || room {
             let more = self.spelled.put(known);
-            self.credit.fetch_sub(more, Ordering::Relaxed);
-            self.promised.fetch_add(more, Ordering::Relaxed);
+            self.budget.charge(more);
         }
     }
 }
@@ -586,10 +453,6 @@ pub fn unlabelled<T: AsRef<str>>(mut tolerated: ToleratedSet, tags: &[T]) -> Tol
 /// What needs no shaping: it was shaped before.
 fn as_it_is<'a>(name: &'a str, tags: Vec<Cow<'a, str>>) -> Shaped<'a> {
     Shaped { name: Cow::Borrowed(name), tags, scale: 1.0, options: None, hits: Vec::new(), dropped_by: None }
-}
-
-fn bounded(bytes: u64) -> i64 {
-    i64::try_from(bytes).unwrap_or(i64::MAX / 4)
 }
 
 #[cfg(test)]

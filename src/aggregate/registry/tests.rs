@@ -45,7 +45,7 @@ fn spellings_change_hands_while_a_series_leaves_and_nothing_stays_counted() {
         close(&new);
         forget(&registry, &new);
         assert_eq!((registry.spelled.further(), registry.len()), (0, 0), "{before:?} {meanwhile:?}");
-        assert_eq!(registry.promised.load(Ordering::Relaxed), 0, "{before:?} {meanwhile:?}");
+        assert_eq!(registry.budget.promised(), 0, "{before:?} {meanwhile:?}");
     }
 }
 
@@ -64,13 +64,13 @@ fn a_restored_series_is_known_by_its_first_line_as_a_new_one_is() {
         assert_eq!((met.spelling(), met.slot()), (spelling("hits", "b:2,a:1"), restored.slot()), "{shape}");
         assert!(restored.is_gone() && met.same(&series(&registry, "hits", "b:2,a:1")), "{shape}");
         assert_eq!((met.allocated_bytes(), registry.spelled.further()), (born.allocated_bytes(), 0), "{shape}");
-        assert_eq!(registry.promised.load(Ordering::Relaxed), first.promised.load(Ordering::Relaxed), "{shape}");
+        assert_eq!(registry.budget.promised(), first.budget.promised(), "{shape}");
         // What comes later is another spelling of it.
         assert!(met.same(&series(&registry, "hits", "a:1,b:2")));
         assert_eq!((registry.spelled.further(), registry.len()), (1, 1), "{shape}");
         close(&met);
         forget(&registry, &met);
-        assert_eq!((registry.promised.load(Ordering::Relaxed), registry.len()), (0, 0), "{shape}");
+        assert_eq!((registry.budget.promised(), registry.len()), (0, 0), "{shape}");
     }
 }
 
