@@ -73,7 +73,7 @@ fn send(producer: &Producer, datagrams: &[Vec<u8>]) {
     for batch in datagrams.chunks(32) {
         let mut open = producer.batch(producer.ticket());
         for datagram in batch {
-            open.datagram(datagram);
+            open.frame(datagram);
         }
     }
 }

@@ -152,14 +152,14 @@ impl Lane {
         if metric.stands_apart().is_some() {
             return self.record_stamped(registry, metric, stamp);
         }
-        self.record_unplaced(registry, &Line::new(registry, metric), stamp);
+        self.record_unplaced(registry, &Line::new(registry, metric, stamp));
     }
 
-    /// Records lines of one batch; the first gets `stamp`, each next one a stamp greater by one.
+    /// Records lines of one batch.
     ///
     /// Where each series lies is looked up before the first is recorded: then the memory that the lines need is on
     /// its way all at once, not for one line after the other.
-    pub fn record_together(&mut self, registry: &Registry, lines: &[Line<'_>], stamp: u64) {
+    pub fn record_together(&mut self, registry: &Registry, lines: &[Line<'_>]) {
         let mut places = [NOWHERE; TOGETHER];
         for (place, line) in places.iter_mut().zip(lines) {
             let at = self.table.find_bucket_index(line.hash, |entry| entry.hash == line.hash as u32);
@@ -167,30 +167,30 @@ impl Lane {
         }
         let series = places.iter().take(lines.len()).filter_map(|&place| self.table.get_bucket(place));
         std::hint::black_box(series.fold(0, |touched, entry| touched ^ entry.series.touch()));
-        for ((line, place), stamp) in lines.iter().zip(places).zip(stamp..) {
-            self.record_line(registry, line, place, stamp);
+        for (line, place) in lines.iter().zip(places) {
+            self.record_line(registry, line, place);
         }
     }
 
     #[inline]
-    fn record_line(&mut self, registry: &Registry, line: &Line<'_>, place: usize, stamp: u64) {
+    fn record_line(&mut self, registry: &Registry, line: &Line<'_>, place: usize) {
         let window = self.window;
         match self.table.get_bucket_mut(place) {
             Some(entry) if entry.is_of(line) && (entry.stamp != 0 || entry.series.meet(window)) => {
                 self.counts.tolerate(entry.tags);
                 let scale = if entry.scale == 0 { 1.0 } else { self.scales[entry.scale as usize] };
-                if !entry.gain(line, scale, stamp, &mut self.counts) {
+                if !entry.gain(line, scale, &mut self.counts) {
                     let slot = entry.series.slot();
-                    self.log_values(registry, line, slot, scale, stamp);
+                    self.log_values(registry, line, slot, scale);
                 }
             }
-            _ => self.record_unplaced(registry, line, stamp),
+            _ => self.record_unplaced(registry, line),
         }
     }
 
     /// Records a line of which only the hash is known, or not even that.
     #[cold]
-    fn record_unplaced(&mut self, registry: &Registry, line: &Line<'_>, stamp: u64) {
+    fn record_unplaced(&mut self, registry: &Registry, line: &Line<'_>) {
         let (at, unheld) = match self.find(line) {
             Some(at) => (At::Own(at), None),
             None => match self.admit(registry, line) {
@@ -210,14 +210,15 @@ impl Lane {
                 if entry.scale == 0 { 1.0 } else { self.scales[entry.scale as usize] }
             }
         };
-        if !entry.gain(line, scale, stamp, &mut self.counts) {
+        if !entry.gain(line, scale, &mut self.counts) {
             let slot = entry.series.slot();
-            self.log_values(registry, line, slot, scale, stamp);
+            self.log_values(registry, line, slot, scale);
         }
     }
 
     /// Notes what cannot be added up in place.
-    fn log_values(&mut self, registry: &Registry, line: &Line<'_>, slot: u32, scale: f64, stamp: u64) {
+    fn log_values(&mut self, registry: &Registry, line: &Line<'_>, slot: u32, scale: f64) {
+        let stamp = line.stamp;
         match line.values {
             Values::Member(member) => {
                 let value = f64::from_bits(registry.hash_member(member));

@@ -93,6 +93,24 @@ impl Producer {
     }
 }
 
+/// A datagram, or what there is of it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Datagram<'a> {
+    pub bytes: &'a [u8],
+    pub sender: Option<IpAddr>,
+    pub state: State,
+}
+
+/// What became of a datagram before it is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    Whole,
+    /// The kernel has cut it: its last line is refused.
+    Truncated,
+    /// Its sender may not send: it is counted, and not read.
+    Denied,
+}
+
 /// A locked lane.
 pub struct Batch<'a> {
     producer: &'a Producer,
@@ -130,44 +148,41 @@ impl Batch<'_> {
         (self.sent_before, self.bytes) = (self.stamp, 0);
     }
 
-    /// Records every line of a datagram, or of a stream's frame. A line that is refused harms no other.
-    pub fn datagram(&mut self, bytes: &[u8]) {
-        let counts = self.lane.counts();
-        counts.datagrams += 1;
-        counts.bytes += bytes.len() as u64;
-        self.bytes += bytes.len();
-        if bytes.is_empty() {
-            counts.empty += 1;
-            return;
+    /// Records every line of datagrams, in the order they came. A line that is refused harms no other.
+    pub fn datagrams<'d>(&mut self, datagrams: impl IntoIterator<Item = Datagram<'d>>) {
+        let mut together = Together::default();
+        for Datagram { bytes, sender, state } in datagrams {
+            self.sent_by(sender);
+            self.bytes += bytes.len();
+            let counts = self.lane.counts();
+            counts.datagrams += 1;
+            counts.bytes += bytes.len() as u64;
+            match state {
+                State::Whole if bytes.is_empty() => counts.empty += 1,
+                State::Whole => self.each(bytes, &mut together),
+                State::Truncated => {
+                    counts.truncated += 1;
+                    let options = &self.producer.options;
+                    parse::each_truncated(bytes, options, &mut |parsed| self.record(parsed));
+                }
+                State::Denied => counts.denied += 1,
+            }
         }
-        self.each(bytes);
+        self.record_together(&mut together);
     }
 
-    /// Records the complete lines of a datagram that the kernel cut; the cut line is refused.
-    pub fn truncated(&mut self, bytes: &[u8]) {
-        let counts = self.lane.counts();
-        counts.datagrams += 1;
-        counts.bytes += bytes.len() as u64;
-        self.bytes += bytes.len();
-        counts.truncated += 1;
-        let options = &self.producer.options;
-        parse::each_truncated(bytes, options, &mut |parsed| self.record(parsed));
-    }
-
-    /// Counts a datagram of a sender that may not send.
-    pub fn denied(&mut self, bytes: &[u8]) {
-        let counts = self.lane.counts();
-        counts.datagrams += 1;
-        counts.bytes += bytes.len() as u64;
-        self.bytes += bytes.len();
-        counts.denied += 1;
+    /// Records every line of a stream's frame.
+    pub fn frame(&mut self, bytes: &[u8]) {
+        self.datagrams([Datagram { bytes, sender: self.sender, state: State::Whole }]);
     }
 
     /// Records lines of a stream that has no frames, and so nothing to count but bytes.
     pub fn lines(&mut self, bytes: &[u8]) {
         self.lane.counts().bytes += bytes.len() as u64;
         self.bytes += bytes.len();
-        self.each(bytes);
+        let mut together = Together::default();
+        self.each(bytes, &mut together);
+        self.record_together(&mut together);
     }
 
     /// Counts bytes of a stream that are no line and no frame.
@@ -176,44 +191,36 @@ impl Batch<'_> {
     }
 
     /// Samples of the open window, nearly all that comes, are recorded some at a time; the rest as it is read.
-    fn each(&mut self, bytes: &[u8]) {
+    fn each<'d>(&mut self, bytes: &'d [u8], together: &mut Together<'d>) {
         let options = &self.producer.options;
         if self.tapped {
             return parse::each(bytes, options, &mut |parsed| self.record(parsed));
         }
-        let registry = &self.producer.aggregator.registry;
-        let mut together = Together::default();
         let mut rest = bytes;
         while !rest.is_empty() {
             rest = match parse::common(rest, options) {
                 Some(Common { metric, rest, .. }) => {
-                    self.record_soon(&mut together, Line::new(registry, &metric));
+                    self.record_soon(together, &metric);
                     rest
                 }
                 None => parse::line(rest, options, &mut |parsed| match parsed.record {
-                    Ok(Record::Metric(metric)) if metric.timestamp.is_none() => {
-                        self.record_soon(&mut together, Line::new(registry, &metric));
-                    }
+                    Ok(Record::Metric(metric)) if metric.timestamp.is_none() => self.record_soon(together, &metric),
                     record => self.record(Parsed { line: parsed.line, record }),
                 }),
             };
         }
-        if !together.is_empty() {
-            self.record_together(&mut together);
-        }
     }
 
     #[inline(always)]
-    fn record_soon<'l>(&mut self, together: &mut Together<'l>, line: Line<'l>) {
-        if together.add(line) {
+    fn record_soon<'d>(&mut self, together: &mut Together<'d>, metric: &Metric<'d>) {
+        self.stamp += 1;
+        if together.add(Line::new(&self.producer.aggregator.registry, metric, self.stamp)) {
             self.record_together(together);
         }
     }
 
     fn record_together(&mut self, together: &mut Together<'_>) {
-        let lines = together.take();
-        self.lane.record_together(&self.producer.aggregator.registry, lines, self.stamp + 1);
-        self.stamp += lines.len() as u64;
+        self.lane.record_together(&self.producer.aggregator.registry, together.take());
     }
 
     fn record(&mut self, parsed: Parsed<'_>) {

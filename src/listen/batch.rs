@@ -7,6 +7,8 @@ use std::os::fd::AsRawFd;
 use nix::errno::Errno;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, MultiHeaders, RecvMsg, SockaddrLike, SockaddrStorage, recvmmsg};
 
+use crate::ingest::{Datagram, State};
+
 /// Messages read in one call.
 const BATCH: usize = 32;
 /// The largest datagram UDP can carry fits, and what the kernel joins is no larger. A unix datagram may be, and is cut.
@@ -56,14 +58,6 @@ struct Message {
     sender: Option<IpAddr>,
 }
 
-/// A datagram, or what there is of it.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Datagram<'a> {
-    pub(super) bytes: &'a [u8],
-    pub(super) truncated: bool,
-    pub(super) sender: Option<IpAddr>,
-}
-
 impl Batch {
     pub(super) fn new() -> Batch {
         Batch { buffers: vec![0; BATCH * STRIDE], messages: Vec::with_capacity(BATCH) }
@@ -80,6 +74,16 @@ impl Batch {
             std::array::from_fn(|_| [IoSliceMut::new(buffers.next().and_then(|buffer| buffer.get_mut(..BUFFER)).unwrap_or_default())]);
         self.messages.extend(recvmmsg(socket.as_raw_fd(), &mut headers, slices.iter_mut(), flags, None)?.map(Message::of));
         Ok(())
+    }
+
+    /// How many messages the last read brought.
+    pub(super) fn messages(&self) -> usize {
+        self.messages.len()
+    }
+
+    /// How many bytes the last read brought.
+    pub(super) fn bytes(&self) -> usize {
+        self.messages.iter().map(|message| message.length).sum()
     }
 
     /// The datagrams of the last read, in the order they came.
@@ -107,7 +111,8 @@ impl Message {
         let (sender, cut) = (self.sender, self.cut || self.segment.is_none());
         (0..length.max(1)).step_by(segment).map(move |start| {
             let end = length.min(start + segment);
-            Datagram { bytes: &buffer[start..end], truncated: cut && end == length, sender }
+            let state = if cut && end == length { State::Truncated } else { State::Whole };
+            Datagram { bytes: &buffer[start..end], sender, state }
         })
     }
 }
@@ -144,7 +149,10 @@ mod tests {
 
     fn read<S: Sender>(batch: &mut Batch, socket: &impl AsRawFd) -> Vec<(String, bool)> {
         batch.receive::<S>(socket, MsgFlags::MSG_DONTWAIT).unwrap();
-        batch.datagrams().map(|datagram| (String::from_utf8_lossy(datagram.bytes).into_owned(), datagram.truncated)).collect()
+        batch
+            .datagrams()
+            .map(|datagram| (String::from_utf8_lossy(datagram.bytes).into_owned(), datagram.state == State::Truncated))
+            .collect()
     }
 
     fn whole(texts: &[&str]) -> Vec<(String, bool)> {
@@ -175,7 +183,7 @@ mod tests {
         let mut batch = Batch::new();
         batch.receive::<SockaddrStorage>(&receiver, MsgFlags::MSG_DONTWAIT).unwrap();
         assert_eq!(batch.messages.len(), 1);
-        assert!(batch.datagrams().all(|datagram| datagram.bytes.len() == 1_000 && !datagram.truncated));
+        assert!(batch.datagrams().all(|datagram| datagram.bytes.len() == 1_000 && datagram.state == State::Whole));
         assert_eq!(batch.datagrams().flat_map(|datagram| datagram.bytes.to_vec()).collect::<Vec<_>>(), bytes);
     }
 
@@ -192,7 +200,7 @@ mod tests {
     fn datagrams_that_cannot_be_told_apart_are_one_truncated_one_and_none_of_their_lines() {
         let message = |segment, cut| Message { length: 10, segment, cut, sender: None };
         let read = |message: Message| -> Vec<_> {
-            message.datagrams(b"a:1\nb:2\nc:").map(|datagram| (datagram.bytes.to_vec(), datagram.truncated)).collect()
+            message.datagrams(b"a:1\nb:2\nc:").map(|datagram| (datagram.bytes.to_vec(), datagram.state == State::Truncated)).collect()
         };
         assert_eq!(read(message(None, false)), [(b"".to_vec(), true)]);
         assert_eq!(read(message(Some(4), true)), [(b"a:1\n".to_vec(), false), (b"b:2\n".to_vec(), false), (b"c:".to_vec(), true)]);
@@ -205,7 +213,7 @@ mod tests {
         sender.send(b"a:1|c").unwrap();
         let mut batch = Batch::new();
         batch.receive::<()>(&receiver, MsgFlags::MSG_DONTWAIT).unwrap();
-        let read: Vec<_> = batch.datagrams().map(|datagram| (datagram.bytes.len(), datagram.truncated)).collect();
+        let read: Vec<_> = batch.datagrams().map(|datagram| (datagram.bytes.len(), datagram.state == State::Truncated)).collect();
         assert_eq!(read, [(BUFFER, true), (5, false)]);
     }
 }

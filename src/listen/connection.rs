@@ -204,7 +204,7 @@ impl Decoder {
 
 fn record_frame(frame: Unit<'_>, batch: &mut Batch<'_>) {
     match frame {
-        Ok(frame) => batch.datagram(frame),
+        Ok(frame) => batch.frame(frame),
         Err(reason) => batch.refuse(reason),
     }
 }

@@ -31,12 +31,12 @@ impl Entry {
 
     /// Adds a line up in place, if that can be done: false for what has to be logged.
     #[inline(always)]
-    pub(super) fn gain(&mut self, line: &Line<'_>, scale: f64, stamp: u64, counts: &mut Counts) -> bool {
+    pub(super) fn gain(&mut self, line: &Line<'_>, scale: f64, counts: &mut Counts) -> bool {
         counts.accepted += 1;
         counts.tolerate(line.tolerated);
         // A gauge's set keeps its own stamp: a change after it is told by a later one.
         if self.stamp == 0 || !line.relative {
-            self.stamp = stamp;
+            self.stamp = line.stamp;
         }
         let samples = &mut counts.samples[line.spelling.kind as usize];
         match (line.spelling.kind, line.values) {

@@ -18,14 +18,15 @@ pub struct Line<'a> {
     pub(super) rate: f64,
     pub(super) relative: bool,
     pub(super) tolerated: ToleratedSet,
+    pub(super) stamp: u64,
 }
 
 impl<'a> Line<'a> {
-    /// `metric` is of the open window.
+    /// `metric` is of the open window; `stamp` orders it among all lanes' samples, and is never 0.
     #[inline(always)]
-    pub fn new(registry: &Registry, metric: &Metric<'a>) -> Line<'a> {
+    pub fn new(registry: &Registry, metric: &Metric<'a>, stamp: u64) -> Line<'a> {
         let Metric { spelling, values, rate, relative, tolerated, .. } = *metric;
-        Line { hash: registry.hash(&spelling), spelling, values, rate, relative, tolerated }
+        Line { hash: registry.hash(&spelling), spelling, values, rate, relative, tolerated, stamp }
     }
 }
 
@@ -38,7 +39,15 @@ pub struct Together<'a> {
 impl Default for Together<'_> {
     fn default() -> Self {
         let spelling = Spelling { kind: Kind::Counter, style: NameStyle::Plain, name: &[], tags: &[] };
-        let none = || Line { hash: 0, spelling, values: Values::One(0.0), rate: 1.0, relative: false, tolerated: ToleratedSet::default() };
+        let none = || Line {
+            hash: 0,
+            spelling,
+            values: Values::One(0.0),
+            rate: 1.0,
+            relative: false,
+            tolerated: ToleratedSet::default(),
+            stamp: 0,
+        };
         Together { lines: std::array::from_fn(|_| none()), count: 0 }
     }
 }
@@ -52,10 +61,6 @@ impl<'a> Together<'a> {
             self.count += 1;
         }
         self.count == TOGETHER
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.count == 0
     }
 
     /// The lines added since the last call.

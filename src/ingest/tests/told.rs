@@ -11,12 +11,8 @@ fn the_last_window_tells_who_sent_how_much() {
     {
         let producer = &bench.producers[lane];
         let mut batch = producer.batch(producer.ticket());
-        for datagram in datagrams {
-            batch.sent_by(sender);
-            batch.datagram(datagram.as_bytes());
-        }
-        batch.sent_by(address(2));
-        batch.denied(b"not read");
+        let whole = datagrams.iter().map(|text| Datagram { bytes: text.as_bytes(), sender, state: State::Whole });
+        batch.datagrams(whole.chain([Datagram { bytes: b"not read", sender: address(2), state: State::Denied }]));
     }
     assert_eq!(bench.aggregator.senders(), (Vec::new(), true), "the window is open");
     bench.cut();
