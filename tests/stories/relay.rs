@@ -285,13 +285,14 @@ impl Relay {
         (status.unwrap_or_else(|| panic!("still running after SIGTERM\n{}", tail(&self.log))), start.elapsed())
     }
 
-    /// SIGTERM, and an exit code of 0 in time, before which nothing was given up.
-    pub(crate) fn stop_in_time(self) {
+    /// SIGTERM, and an exit code of 0 in time, before which nothing was given up. How long it took.
+    pub(crate) fn stop_in_time(self) -> Duration {
         let log = self.log.clone();
         let (status, took) = self.terminate();
         assert_eq!(status.code(), Some(0), "{status:?}\n{}", tail(&log));
         let text = std::fs::read_to_string(&log).unwrap();
         assert!(took < STOP && !text.contains(" in time"), "{took:?}\n{}", tail(&log));
+        took
     }
 
     /// SIGTERM, and an exit code of 0.
