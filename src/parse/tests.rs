@@ -224,10 +224,13 @@ fn what_nearly_every_client_sends_is_of_the_common_shape() {
 proptest! {
     #[test]
     fn the_common_shape_is_read_as_any_line_is(
-        name in "[ a-z_.:{|\\n\u{e9}]{0,20}",
-        value in "[-+]?[0-9]{0,16}[.]?[0-9]{0,4}[:e]?",
-        kind in "c|g|ms|h|d|s|m|kv| c|c:2|",
-        fields in vec("[|](#[a-z:,]{0,12}|@[0-9.]{0,4}|@2|c:(ci-|in-|)[a-z0-9]{0,4}|e:[a-z]{0,3}|card:low|T12|\r?|[a-z]{0,2})", 0..4),
+        name in prop_oneof![4 => "[a-z][a-z ._]{0,20}", 1 => "[ a-z_.:{|\\n\u{e9}]{0,20}"],
+        value in prop_oneof![4 => "[-+]?[0-9]{1,6}([.][0-9]{0,4})?", 1 => "[-+]?[0-9]{0,16}[.]?[0-9]{0,4}[:e]?"],
+        kind in prop_oneof![4 => "c|g|ms|h|d|s", 1 => "m|kv| c|c:2|"],
+        fields in vec(prop_oneof![
+            4 => "[|](#[a-z:,]{0,12}|@0[.][0-9]|@2|c:(ci-|in-|)[a-z0-9]{0,4}|e:[a-z]{0,3})",
+            1 => "[|](@[0-9.]{0,4}|card:low|T12|\r?|[a-z]{0,2})",
+        ], 0..4),
         end in "|\n|\r\n|\r|\na:1[|]c",
         (classic, eol_required) in any::<(bool, bool)>(),
     ) {
