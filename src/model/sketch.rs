@@ -246,7 +246,10 @@ fn add_all(side: &mut Vec<(i32, f64)>, other: &[(i32, f64)], shift: i8) {
         }
     }
     let mut end = side.len();
-    side.reserve_exact(new.len());
+    if end + new.len() > side.capacity() {
+        // Of many sketches little stands empty, and few grow at a time.
+        side.reserve_exact(new.len() + end / 8);
+    }
     side.resize(end + new.len(), (0, 0.0));
     while let Some(bucket) = new.pop() {
         let at = side[..end].partition_point(|have| have.0 < bucket.0);
