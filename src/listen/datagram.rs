@@ -29,7 +29,7 @@ const REST: Duration = Duration::from_micros(50);
 /// They come fast when a read waits no longer than this for the first, and one by one when it brings fewer and less.
 const FAST: Duration = Duration::from_micros(100);
 const FEW: usize = 16;
-const LITTLE: usize = 16 << 10;
+const LITTLE: usize = 4 << 10;
 /// One batch in this many has its time measured.
 const SAMPLED: u32 = 256;
 
