@@ -162,6 +162,8 @@ impl Batch<'_> {
                 State::Whole => self.each(bytes, &mut together),
                 State::Truncated => {
                     counts.truncated += 1;
+                    // What came before its lines is recorded before them.
+                    self.record_together(&mut together);
                     let options = &self.producer.options;
                     parse::each_truncated(bytes, options, &mut |parsed| self.record(parsed));
                 }
