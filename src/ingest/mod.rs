@@ -206,7 +206,7 @@ impl Batch<'_> {
                     rest
                 }
                 None => parse::line(rest, options, &mut |parsed| match parsed.record {
-                    Ok(Record::Metric(metric)) if metric.timestamp.is_none() => self.record_soon(together, &metric),
+                    Ok(Record::Metric(metric)) if metric.stands_apart().is_none() => self.record_soon(together, &metric),
                     record => self.record(Parsed { line: parsed.line, record }),
                 }),
             };

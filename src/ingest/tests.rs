@@ -6,6 +6,7 @@ mod names;
 mod restored;
 mod shaped;
 mod spellings;
+mod together;
 mod told;
 mod types;
 
