@@ -110,6 +110,8 @@ impl Registry {
         if let Some(series) = found {
             let (series, other) = match self.spell(&mut nursery, &series, spelling, &shaped) {
                 Some(spelled) => (spelled, None),
+                // Another lane met it at the same time, and had its turn first.
+                None if series.spelling() == *spelling => (series, None),
                 None => (series, Some(Box::new(OtherSpelling::new(spelling)))),
             };
             self.remember(Known { series: series.clone(), other, tolerated, scale: shaped.scale });

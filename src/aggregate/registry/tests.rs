@@ -50,6 +50,17 @@ fn spellings_change_hands_while_a_series_leaves_and_nothing_stays_counted() {
 }
 
 #[test]
+fn the_first_spelling_stays_the_first_when_two_lanes_meet_it_at_once() {
+    let registry = Registry::new(LimitsConfig::default(), Arc::default());
+    let born = series(&registry, "a", "x,y");
+    let promised = registry.budget.promised();
+    // The other lane looked for the spelling before it was known, and asks again in its turn.
+    registry.spelled.forget_first_of(&born);
+    assert!(born.same(&series(&registry, "a", "x,y")));
+    assert_eq!((registry.spelled.further(), registry.budget.promised()), (0, promised));
+}
+
+#[test]
 fn a_restored_series_is_known_by_its_first_line_as_a_new_one_is() {
     let shapes = ["{}", "{ namespace: ns }", "{ tags: { env: prod } }"];
     for shape in shapes {
