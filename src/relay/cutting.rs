@@ -19,9 +19,11 @@ const TICK: Duration = Duration::from_millis(100);
 /// Windows that may wait for the fan-out: each takes memory for every series.
 const WINDOWS_MAX: usize = 4;
 
-/// The way of windows to the fan-out. Their ledger stands at 0 from here on.
+/// The way of windows to the fan-out. What is counted of them stands at 0 from here on.
 pub(super) fn windows() -> (SyncSender<Arc<Window>>, Receiver<Arc<Window>>) {
-    telemetry::WINDOWS.counter(&[]).increment(0);
+    for counted in [&telemetry::WINDOWS, &telemetry::CLOCK_STEPS] {
+        counted.counter(&[]).increment(0);
+    }
     sync_channel(WINDOWS_MAX)
 }
 

@@ -93,6 +93,14 @@ fn while_the_fan_out_stands_still_windows_are_bounded_and_every_count_is_in_one(
 }
 
 #[test]
+fn a_clock_that_never_went_back_is_on_the_page_as_well() {
+    let page = Telemetry::install();
+    let _way = windows();
+    let families = page.families();
+    assert!(families.iter().any(|family| family.name == telemetry::CLOCK_STEPS.name));
+}
+
+#[test]
 fn a_stop_waits_until_the_fan_out_has_taken_every_window() {
     let mut bench = Bench::new();
     bench.stand_still_for(9);
