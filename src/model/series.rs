@@ -131,7 +131,7 @@ impl Series {
         std::ptr::eq(self.head(), other.head())
     }
 
-    /// Reads the last byte of the spelling, so that what lies there is at hand when it is needed.
+    /// Reads the byte behind the spelling, so that what lies there is at hand when it is needed.
     pub fn touch(&self) -> u32 {
         let end = usize::from(self.head().wire_name) + usize::from(self.head().wire_tags);
         self.0.slice.get(end).map_or(0, |&byte| u32::from(byte))
