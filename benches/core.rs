@@ -71,7 +71,7 @@ fn cutter(aggregator: Arc<Aggregator>, inbox: Receiver<Handed>) -> Cutter {
 
 fn send(producer: &Producer, datagrams: &[Vec<u8>]) {
     for batch in datagrams.chunks(32) {
-        let mut open = producer.batch(producer.ticket());
+        let mut open = producer.batch();
         for datagram in batch {
             open.frame(datagram);
         }

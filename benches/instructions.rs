@@ -33,7 +33,7 @@ fn record(shape: &str, passes: u64) -> ExitCode {
     let datagrams = datagrams(shape);
     for _ in 0..=passes {
         for datagram in &datagrams {
-            producer.batch(producer.ticket()).frame(datagram.as_bytes());
+            producer.batch().frame(datagram.as_bytes());
         }
     }
     drop(inbox);

@@ -101,7 +101,7 @@ impl Bench {
 
     fn send(&self, lane: usize, datagram: &[u8]) {
         let producer = &self.producers[lane];
-        producer.batch(producer.ticket()).frame(datagram);
+        producer.batch().frame(datagram);
     }
 
     fn memory(&mut self, is_out: bool) {

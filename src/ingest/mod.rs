@@ -73,21 +73,19 @@ impl Producer {
         self.clock.now_ms().div_euclid(1_000)
     }
 
-    /// The ticket that orders a batch: taken while the socket is still held, so that one client's order is kept.
-    pub fn ticket(&self) -> u64 {
-        self.aggregator.ticket()
-    }
-
     /// What was counted here since the counts were last published.
     pub fn counts(&self) -> Counts {
         self.lane.lock().counts().clone()
     }
 
-    /// Opens the lane for one batch: everything in it joins the same window.
-    pub fn batch(&self, ticket: u64) -> Batch<'_> {
+    /// Opens the lane for one batch: everything in it joins the same window, after all that is in batches opened before.
+    /// Who shares a socket with other threads opens it while the socket is held, so that one client's order is kept.
+    pub fn batch(&self) -> Batch<'_> {
         let mut lane = self.lane.lock();
         let handed = lane.turn(self.aggregator.window());
         lane.hand_over(handed);
+        // Taken while the lane is held: when the cutter next has the lane, every line with an earlier stamp is in it.
+        let ticket = self.aggregator.ticket();
         let tapped = self.views.tap.is_heard();
         Batch { producer: self, lane, stamp: ticket, sender: None, sent_before: ticket, bytes: 0, tapped }
     }

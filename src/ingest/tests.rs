@@ -57,7 +57,7 @@ impl Bench {
 
     fn send(&self, lane: usize, datagram: &str) {
         let producer = &self.producers[lane];
-        producer.batch(producer.ticket()).frame(datagram.as_bytes());
+        producer.batch().frame(datagram.as_bytes());
     }
 
     /// Has a lane take a signed gauge for a change.

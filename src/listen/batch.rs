@@ -16,6 +16,9 @@ const BUFFER: usize = 65_536;
 /// From one buffer to the next. Were it a power of two, the first bytes of all, which every datagram fills, would
 /// contend for the same few lines of the cache.
 const STRIDE: usize = BUFFER + 1_472;
+/// Fewer messages than this are few, and less than so many bytes is little.
+const FEW: usize = 16;
+const LITTLE: usize = 4 << 10;
 /// For the segment size, and for whatever else a supervisor may have asked for: times, packet information, labels.
 const CONTROL: usize = 512;
 
@@ -76,14 +79,9 @@ impl Batch {
         Ok(())
     }
 
-    /// How many messages the last read brought.
-    pub(super) fn messages(&self) -> usize {
-        self.messages.len()
-    }
-
-    /// How many bytes the last read brought.
-    pub(super) fn bytes(&self) -> usize {
-        self.messages.iter().map(|message| message.length).sum()
+    /// Whether the last read brought few bytes in few messages: a wake-up for next to nothing.
+    pub(super) fn is_sparse(&self) -> bool {
+        self.messages.len() < FEW && self.messages.iter().map(|message| message.length).sum::<usize>() < LITTLE
     }
 
     /// The datagrams of the last read, in the order they came.
@@ -204,6 +202,17 @@ mod tests {
         };
         assert_eq!(read(message(None, false)), [(b"".to_vec(), true)]);
         assert_eq!(read(message(Some(4), true)), [(b"a:1\n".to_vec(), false), (b"b:2\n".to_vec(), false), (b"c:".to_vec(), true)]);
+    }
+
+    #[test]
+    fn few_small_messages_are_sparse() {
+        let (receiver, sender) = pair();
+        let mut batch = Batch::new();
+        for (count, bytes, sparse) in [(1, 80, true), (FEW - 1, 80, true), (FEW, 80, false), (2, 2_047, true), (2, 2_048, false)] {
+            (0..count).for_each(|_| assert_eq!(sender.send(&vec![b'x'; bytes]).unwrap(), bytes));
+            batch.receive::<SockaddrStorage>(&receiver, MsgFlags::MSG_DONTWAIT).unwrap();
+            assert_eq!((batch.messages.len(), batch.is_sparse()), (count, sparse), "{count} of {bytes}");
+        }
     }
 
     #[test]

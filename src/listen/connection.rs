@@ -155,14 +155,14 @@ impl Connection {
             Err(error) if error.kind() == ErrorKind::Interrupted => return Some(ControlFlow::Continue(())),
             Err(_) => return Some(ControlFlow::Break(End::Error)),
         };
-        let mut batch = self.shared.producer.batch(self.shared.producer.ticket());
+        let mut batch = self.shared.producer.batch();
         batch.sent_by(self.sender);
         Some(self.decoder.push(&buffer[..length], &mut batch).map_break(|()| End::FrameTooLarge))
     }
 
     async fn finish(self, end: &End) {
         let _turn = self.shared.turn.lock().await;
-        let mut batch = self.shared.producer.batch(self.shared.producer.ticket());
+        let mut batch = self.shared.producer.batch();
         batch.sent_by(self.sender);
         self.decoder.finish(matches!(end, End::Peer), &mut batch);
         match end {

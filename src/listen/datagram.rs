@@ -26,10 +26,8 @@ use crate::telemetry;
 const PATIENCE: Duration = Duration::from_millis(200);
 /// Where datagrams come fast but one by one, a rest between reads lets one wake-up bring several of them.
 const REST: Duration = Duration::from_micros(50);
-/// They come fast when a read waits no longer than this for the first, and one by one when it brings fewer and less.
+/// They come fast when a read waits no longer than this for the first.
 const FAST: Duration = Duration::from_micros(100);
-const FEW: usize = 16;
-const LITTLE: usize = 4 << 10;
 /// One batch in this many has its time measured.
 const SAMPLED: u32 = 256;
 
@@ -244,9 +242,9 @@ impl Receiver {
             batch.receive::<S>(&reading.socket, flags)?;
             // Whoever sends to a unix socket waits when its short queue is full.
             let udp = matches!(self.turn.kind, DatagramKind::Udp { .. });
-            reading.rests = udp && batch.messages() < FEW && batch.bytes() < LITTLE && self.clock.instant() - asked < FAST;
-            // Opened while the socket is held: who reads it next records into no earlier window.
-            self.producer.batch(self.producer.ticket())
+            reading.rests = udp && batch.is_sparse() && self.clock.instant() - asked < FAST;
+            // Opened while the socket is held: who reads it next records into no earlier window, and after this.
+            self.producer.batch()
         };
         let began = measured.then(|| self.clock.instant());
         lane.datagrams(

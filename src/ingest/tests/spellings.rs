@@ -71,7 +71,7 @@ fn where_a_line_comes_from_is_no_part_of_its_series() {
 fn a_blemish_of_the_tags_is_counted_for_every_line() {
     let mut bench = one_lane();
     for _ in 0..3 {
-        bench.producers[0].batch(bench.producers[0].ticket()).frame(b"a:1|c|#x:\xff\na:1|c|#y,x:\xff\na:1|c|#y");
+        bench.producers[0].batch().frame(b"a:1|c|#x:\xff\na:1|c|#y,x:\xff\na:1|c|#y");
     }
     assert_eq!(bench.producers[0].counts().tolerated[Tolerated::TagRepaired as usize], 6);
     assert_eq!(rows(&bench.cut()).len(), 3);

@@ -25,7 +25,7 @@ fn told(batches: &[Vec<(String, u8, State)>], dialect: Dialect, limits: &LimitsC
     let tapping = one_by_one.then(|| views.tap.listen(Wanted::default()).unwrap());
     let mut all = Vec::new();
     for batch in batches {
-        producer.batch(producer.ticket()).datagrams(batch.iter().map(|(text, sender, state)| {
+        producer.batch().datagrams(batch.iter().map(|(text, sender, state)| {
             let sender = Some(IpAddr::from([10, 0, 0, *sender]));
             Datagram { bytes: text.as_bytes(), sender, state: *state }
         }));

@@ -10,7 +10,7 @@ fn the_last_window_tells_who_sent_how_much() {
         [(0, address(1), &["a:1|c\nb:x|c", "a:1|c"][..]), (1, address(1), &["a:1|c"]), (1, None, &["a:1:2|c", ""])]
     {
         let producer = &bench.producers[lane];
-        let mut batch = producer.batch(producer.ticket());
+        let mut batch = producer.batch();
         let whole = datagrams.iter().map(|text| Datagram { bytes: text.as_bytes(), sender, state: State::Whole });
         batch.datagrams(whole.chain([Datagram { bytes: b"not read", sender: address(2), state: State::Denied }]));
     }

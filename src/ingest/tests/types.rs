@@ -61,7 +61,7 @@ fn a_gauge_keeps_the_order_of_arrival_over_datagrams_of_every_state() {
     let mut bench = one_lane();
     let producer = &bench.producers[0];
     let states = [(&b"a:1|g\nb:1|g"[..], State::Whole), (b"a:2|g\nc:1|g\ncut", State::Truncated), (b"b:2|g\nc:2|g", State::Whole)];
-    producer.batch(producer.ticket()).datagrams(states.map(|(bytes, state)| Datagram { bytes, sender: None, state }));
+    producer.batch().datagrams(states.map(|(bytes, state)| Datagram { bytes, sender: None, state }));
     assert_rows(&bench.cut(), &[("a|gauge", "2"), ("b|gauge", "2"), ("c|gauge", "2")]);
 }
 

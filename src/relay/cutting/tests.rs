@@ -54,7 +54,7 @@ impl Bench {
     fn stand_still_for(&mut self, intervals: i64) -> u64 {
         for _ in 0..intervals {
             self.gone_by += 1;
-            self.client.batch(self.client.ticket()).frame(format!("c:{}|c", self.gone_by).as_bytes());
+            self.client.batch().frame(format!("c:{}|c", self.gone_by).as_bytes());
             self.clock.set(START + self.gone_by * INTERVAL.as_millis() as i64);
             self.cutting.cut_what_is_due(false);
         }
