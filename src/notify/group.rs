@@ -259,6 +259,17 @@ fn log_key(target: &Target, group: &str) -> LogKey {
 }
 
 impl Told {
+    /// Takes no time as later than it can be: a clock that was set back must not silence a target.
+    fn bound(&mut self, now: i64) {
+        if let Some(last) = &mut self.last {
+            last.at = last.at.min(now);
+        }
+        if let Some(open) = &mut self.open {
+            open.since = open.since.min(now);
+            open.retry_at = open.retry_at.min(now + Backoff::LONGEST_ASKED.as_millis() as i64);
+        }
+    }
+
     /// Whether there is nothing more to say of a resolved alert.
     fn heard_the_end(&self, fingerprint: u64, target: &Target) -> bool {
         let knows = self.last.as_ref().is_some_and(|last| last.firing.contains(&fingerprint));
@@ -337,6 +348,7 @@ impl Group {
         let standing = self.standing(now);
         let repeat = self.repeat;
         let told = self.told.entry(index).or_default();
+        told.bound(now);
         let since = match &told.open {
             Some(Open { sending: Some(_), .. }) => return Asked::Nothing,
             Some(open) if now - open.since >= repeat.as_millis() as i64 => {

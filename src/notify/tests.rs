@@ -182,6 +182,17 @@ fn a_restart_repeats_nothing_and_goes_on_where_it_was() {
 }
 
 #[test]
+fn a_clock_that_was_set_back_delays_neither_a_repetition_nor_an_attempt() {
+    for (outcome, expected) in [(Outcome::Delivered, "repeat interval elapsed: a"), (Outcome::Retry(None), "first notification: a")] {
+        let mut groups = groups(ONE);
+        groups.offer(&[firing("a", 999 * MINUTE)], 1_000 * MINUTE);
+        assert_eq!(look(&mut groups, 1_001 * MINUTE, &outcome), ["first notification: a"]);
+        let rest: Vec<String> = (0..=250).flat_map(|minute| look(&mut groups, minute * MINUTE, &Outcome::Delivered)).collect();
+        assert_eq!(rest.first().map(String::as_str), Some(expected));
+    }
+}
+
+#[test]
 fn what_no_receiver_took_is_told_after_a_restart() {
     let mut before = groups(ONE);
     before.offer(&[firing("a", 0)], 0);
