@@ -1,5 +1,6 @@
 //! Asks a running relay over HTTP, for the command line.
 
+use std::num::NonZeroU16;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -127,9 +128,10 @@ fn parts(url: &str) -> Result<(String, String), AskError> {
     }
     let authority = uri.authority().filter(|authority| !authority.host().is_empty()).ok_or_else(|| refused("it has no host"))?;
     let host = authority.host();
-    let port = match authority.as_str().rsplit_once(host).and_then(|(_, rest)| rest.strip_prefix(':')) {
+    let own = authority.as_str().rsplit_once('@').map_or(authority.as_str(), |(_, own)| own);
+    let port = match own.strip_prefix(host).and_then(|rest| rest.strip_prefix(':')) {
         None => 80,
-        Some(port) => port.parse::<u16>().map_err(|_| refused("its port is not one of 1 to 65535"))?,
+        Some(port) => port.parse::<NonZeroU16>().map_err(|_| refused("its port is not one of 1 to 65535"))?.get(),
     };
     Ok((format!("{host}:{port}"), uri.path().trim_end_matches('/').to_string()))
 }
@@ -159,7 +161,9 @@ mod tests {
             ("127.0.0.1:9102", Err(())),
             ("https://relay", Err(())),
             ("http://127.0.0.1:99999", Err(())),
+            ("http://127.0.0.1:0", Err(())),
             ("http://[::1]", Ok(("[::1]:80", ""))),
+            ("http://0:9102", Ok(("0:9102", ""))),
             ("http://me@relay:1/", Ok(("relay:1", ""))),
             ("", Err(())),
         ];
