@@ -72,9 +72,8 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     let Typed { mut config, places, faults } = typed(file.as_deref(), &text, &sources.settings)?;
     places.rebase(&mut config);
     let mut errors = problems(&config);
-    let mut warnings = validate::warnings(&config);
-    // What is missing there may be what did not fit.
-    warnings.retain(|(path, _)| !faults.iter().any(|fault| yaml::steps(path).first() == yaml::steps(&fault.path).first()));
+    let is_whole = |key: &str| !faults.iter().any(|fault| typing::is_in(key, &fault.path, &fault.message));
+    let mut warnings = validate::warnings(&config, is_whole);
     secrets::read_all(&mut config, &mut errors, &mut warnings);
     rules::find_files(&config, &mut errors, &mut warnings);
     let errors = places.all(errors, faults);
@@ -153,12 +152,15 @@ fn typed(file: Option<&Path>, text: &str, settings: &[Setting]) -> Result<Typed,
     let mut faults = in_file(&places, faults);
     let Some(mut config) = config else { return Err(unreadable(faults)) };
     for setting in settings {
-        let mut over = document.clone();
+        let (mut over, steps) = (document.clone(), yaml::steps(&setting.path));
         match lay_over(&mut over, setting) {
-            Ok(typed) => (config, document) = (typed, over),
+            Ok(typed) => {
+                (config, document) = (typed, over);
+                places.left_out.replaced(&steps);
+            }
             Err(error) => faults.extend(error.errors),
         }
-        places.settings.push((yaml::steps(&setting.path), setting.source.clone()));
+        places.settings.push((steps, setting.source.clone()));
     }
     for path in faults.iter().flat_map(|fault| typing::doubtful(&fault.path, &fault.message)) {
         document.take_away(&path);

@@ -30,6 +30,11 @@ pub(super) struct Typing {
 pub(super) struct LeftOut(Vec<(Vec<Step>, usize)>);
 
 impl LeftOut {
+    /// Has what was laid over the file in its own numbering.
+    pub(super) fn replaced(&mut self, path: &[Step]) {
+        self.0.retain(|(list, _)| !list.starts_with(path));
+    }
+
     /// The path that the file has for what has this one now.
     pub(super) fn as_written(&self, mut path: Vec<Step>) -> Vec<Step> {
         for (list, left_out) in self.0.iter().rev() {
@@ -80,12 +85,17 @@ pub(super) fn typed(text: &str, document: &mut Document, outline: &Outline) -> T
 
 /// What cannot be judged beside a fault, and has to be as by default.
 pub(super) fn doubtful(fault_path: &str, message: &str) -> impl Iterator<Item = Vec<Step>> {
+    let touches = |key: &&str| is_in(key, fault_path, message);
+    TOGETHER.into_iter().filter(move |keys| keys.iter().any(touches)).flatten().map(|key| yaml::steps(key))
+}
+
+/// Whether a fault lies in what this key has, or under a name that seems to be this key's.
+pub(super) fn is_in(key: &str, fault_path: &str, message: &str) -> bool {
     let mut at = yaml::steps(fault_path);
     if let (Some(meant), Some(last)) = (meant(message), at.last_mut()) {
         *last = Step::Key(meant.to_string());
     }
-    let touches = move |key: &&str| at.starts_with(&yaml::steps(key));
-    TOGETHER.into_iter().filter(move |keys| keys.iter().any(&touches)).flatten().map(|key| yaml::steps(key))
+    at.starts_with(&yaml::steps(key))
 }
 
 /// The key that an unknown one seems to be.

@@ -78,12 +78,13 @@ pub(super) fn errors(config: &Config) -> Vec<(String, String)> {
     findings.0
 }
 
-/// What runs and may not be meant. Secrets are not looked at here.
-pub(super) fn warnings(config: &Config) -> Vec<(String, String)> {
+/// What runs and may not be meant. Secrets are not looked at here. A key that is not `is_whole` may only seem to be unset.
+pub(super) fn warnings(config: &Config, is_whole: impl Fn(&str) -> bool) -> Vec<(String, String)> {
     let mut findings = Findings::default();
+    let guarded = config.http.web_config.is_some() || !is_whole("http.web_config");
     for (index, listen) in config.http.listen.iter().enumerate() {
         let open = address(listen).is_ok_and(|address| !address.ip().is_loopback());
-        if config.http.web_config.is_none() && open {
+        if !guarded && open {
             findings.add(
                 format!("http.listen[{index}]"),
                 "everyone who reaches this address can read: TLS and passwords (http.web_config) are not built yet",
@@ -93,15 +94,16 @@ pub(super) fn warnings(config: &Config) -> Vec<(String, String)> {
     if config.notify.route.is_none() && !config.notify.receivers.is_empty() {
         findings.add("notify.receivers", "without notify.route nobody is notified");
     }
-    if !config.store.enabled && config.sinks.is_empty() {
+    if !config.store.enabled && config.sinks.is_empty() && is_whole("sinks") {
         let message = "without a store and a sink, samples with a time of their own (|T) reach only rules that read them; \
                        statsd_relay_samples_stamped_total counts them";
         findings.add("store.enabled", message);
     }
+    let filtered = !config.listen.allow_from.is_empty() || !is_whole("listen.allow_from");
     for (key, endpoints) in [("listen.udp", &config.listen.udp), ("listen.tcp", &config.listen.tcp)] {
         for (index, endpoint) in endpoints.iter().enumerate() {
             let open = address(&endpoint.address).is_ok_and(|address| !address.ip().is_loopback());
-            if config.listen.allow_from.is_empty() && open {
+            if !filtered && open {
                 findings.add(format!("{key}[{index}]"), "everyone who reaches this address can send; listen.allow_from names who may");
             }
         }

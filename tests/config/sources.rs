@@ -144,3 +144,28 @@ fn what_may_not_be_meant_is_a_warning() {
     let sent = Bench::with(&format!("store: {{ enabled: false }}\n{DATADOG}")).load(&[], &[]).unwrap().warnings;
     assert!(!sent.iter().any(|warning| warning.path == "store.enabled"), "a sink gets them");
 }
+
+#[test]
+fn a_warning_is_neither_hidden_nor_invented_by_what_does_not_fit() {
+    let open = "listen.udp[0]: everyone who reaches this address can send; listen.allow_from names who may";
+    for (text, expected) in [
+        ("listen: { udp: ['0.0.0.0:1'], strict: 3 }", &[format!("relay.yaml:1:17: {open}")][..]),
+        ("listen: { udp: ['0.0.0.0:1'], allow_from: 3 }", &[]),
+        ("listen: { udp: ['0.0.0.0:1'], allow_fro: [10.0.0.0/8] }", &[]),
+        ("http: { listen: ['0.0.0.0:1'], web_confg: x }", &[]),
+        ("store: { enabled: false }\nsinks: [{ name: dd, type: datadog, api_kee: x }]", &[]),
+        ("store: { enabled: false }\nsinkz: [{ name: dd, type: datadog, api_key: x }]", &[]),
+        ("notify: { receivers: [{ name: ops }], rout: { receiver: ops } }", &[]),
+    ] {
+        let bench = Bench::with(text);
+        let told: Vec<String> = bench.load(&[], &[]).unwrap_err().warnings.iter().map(|warning| bench.told(warning)).collect();
+        assert_eq!(told, expected, "{text}");
+    }
+}
+
+#[test]
+fn what_a_flag_lists_is_counted_as_it_lists_it() {
+    let bench = Bench::with("listen: { udp: [[], '127.0.0.1:1'] }\n");
+    let told = bench.told(bench.load(&[], &[("listen.udp", "['127.0.0.1:2', x]")]).unwrap_err());
+    assert!(told.contains("flag --set: listen.udp[1]: invalid address \"x\""), "{told}");
+}
