@@ -48,6 +48,8 @@ pub(super) struct History {
     strand: Strand,
     next: u16,
     idle: u16,
+    /// Has a sample, and so says what the next ones are added to.
+    stands: bool,
 }
 
 impl History {
@@ -57,6 +59,7 @@ impl History {
             return false;
         }
         self.next += 1;
+        self.stands = true;
         if let Some(standing) = entry.standing {
             let mut spelled = vec![STANDING];
             put_sketch(&mut spelled, standing);
@@ -109,8 +112,9 @@ impl History {
         self.strand.extend(pile, bytes);
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.next == 0
+    /// Whether it says what a further sample is added to; the end of a series does not.
+    pub(super) fn stands(&self) -> bool {
+        self.stands
     }
 
     /// What was added so far, for [`each`].

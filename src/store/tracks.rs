@@ -176,7 +176,7 @@ impl Sketched {
 
     /// Adds a window to the history, with where the series stands if that is not known from the windows before.
     fn enter(&mut self, pile: &mut Pile, slot: u16, anew: bool, received: Option<Received<'_>>, exact: Option<(f64, f64)>) {
-        let standing = (anew || self.now.is_empty()).then_some(&self.ever);
+        let standing = (anew || !self.now.stands()).then_some(&self.ever);
         let window = received.map_or(&[][..], |(_, spelled)| spelled);
         self.now.push(pile, slot, Entry { standing, window, exact });
     }

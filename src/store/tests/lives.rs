@@ -222,3 +222,21 @@ fn whoever_left_or_returned_is_told_to_the_file_and_counted() {
         assert_eq!(store.live(), [], "life {life}");
     }
 }
+
+#[test]
+fn a_timer_that_leaves_as_an_hour_begins_and_returns_in_it_goes_on() {
+    let dir = TempDir::new().unwrap();
+    let (store, mut writer) = open(dir.path());
+    let wait = family(vec![series(0, Kind::Timer, "wait", &[])]);
+    let append = |n: i64, rows| store.append(&window(START + n * STEP, rows));
+    append(360, vec![(wait.clone(), timer(sketches(&[1.0, 2.0]), 2.0, 3.0))]);
+    append(361, Vec::new());
+    append(362, vec![(wait.clone(), timer(None, 2.0, 3.0))]);
+    append(363, vec![(wait, timer(sketches(&[4.0]), 3.0, 7.0))]);
+    let sums = |store: &Store| one(store, "wait_sum", START + 361 * STEP, START + 363 * STEP);
+    let expected = [(START + 362 * STEP, 3.0), (START + 363 * STEP, 7.0)];
+    assert_eq!(sums(&store), expected);
+    writer.commit(START).unwrap();
+    drop((store, writer));
+    assert_eq!(sums(&open(dir.path()).0), expected);
+}
