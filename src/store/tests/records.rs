@@ -92,3 +92,19 @@ fn the_notification_log_is_kept_row_by_row_without_a_window() {
     assert_eq!(store.notified().unwrap(), [((1, 2), b"b".to_vec()), ((2, 1), b"c".to_vec())]);
     assert_eq!(store.last_window(), None, "a window waits for its own commit");
 }
+
+#[test]
+fn a_file_of_before_the_notification_log_has_an_empty_one() {
+    let dir = TempDir::new().unwrap();
+    drop(open(dir.path()));
+    let database = Database::create(dir.path().join("relay.tsdb")).unwrap();
+    let write = database.begin_write().unwrap();
+    assert!(write.delete_table(disk::NOTIFIED).unwrap());
+    write.commit().unwrap();
+    drop(database);
+    let (store, mut writer) = open(dir.path());
+    assert_eq!(store.notified().unwrap(), []);
+    store.save_notified([((1, 1), Some(b"a".to_vec()))]);
+    writer.commit_notified(START).unwrap();
+    assert_eq!(store.notified().unwrap(), [((1, 1), b"a".to_vec())]);
+}
