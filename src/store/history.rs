@@ -48,7 +48,7 @@ pub(super) struct History {
     strand: Strand,
     next: u16,
     idle: u16,
-    /// Has a sample, and so says what the next ones are added to.
+    /// Says what the next sample is added to.
     stands: bool,
 }
 
@@ -78,6 +78,11 @@ impl History {
             self.strand.extend(pile, entry.window);
         }
         true
+    }
+
+    /// Windows are missing from here on: the next sample is added to something else.
+    pub(super) fn break_off(&mut self) {
+        self.stands = false;
     }
 
     /// Marks the end of the series in a slot.

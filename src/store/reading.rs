@@ -101,6 +101,7 @@ impl<'a> Reading<'a> {
             if broken {
                 // Whose gains are missing is not known: no total is shown until it is told again.
                 self.told.iter_mut().for_each(|told| told.fill(false));
+                self.shelves.iter_mut().for_each(|shelf| shelf.tracks.break_off());
             }
         }
         self.end_window();

@@ -87,6 +87,13 @@ impl Tracks {
         }
     }
 
+    /// Windows are missing from here on: the next one of each timer says where it stands.
+    pub(super) fn break_off(&mut self) {
+        if let Open::Sketches(sketched) = &mut self.now {
+            sketched.iter_mut().for_each(|sketched| sketched.now.break_off());
+        }
+    }
+
     /// Closes the open hour of every series.
     pub(super) fn turn(&mut self) {
         let pile = &mut self.pile;

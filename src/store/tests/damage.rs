@@ -209,3 +209,27 @@ fn a_timer_stands_where_the_windows_that_are_left_lead() {
     let base = store.base(Kind::Timer, "wait", &mut std::iter::empty()).unwrap();
     assert_eq!((base.count, base.sum), (20.0, 40.0));
 }
+
+#[test]
+fn a_timer_goes_on_behind_damage_from_what_is_left() {
+    let dir = TempDir::new().unwrap();
+    let (store, mut writer) = open(dir.path());
+    let wait = family(vec![series(0, Kind::Timer, "wait", &[])]);
+    let append = |store: &Store, n: i64, total: f64| {
+        store.append(&window(START + n * STEP, vec![(wait.clone(), timer(sketches(&[1.0]), total, total))]));
+    };
+    (1..=30).for_each(|n| append(&store, n, n as f64));
+    writer.commit(START).unwrap();
+    drop((store, writer));
+    let database = Database::create(dir.path().join("relay.tsdb")).unwrap();
+    let write = database.begin_write().unwrap();
+    write.open_table(disk::FRAMES).unwrap().insert(((START + 10 * STEP) as u64, 0), [1u8; 40].as_slice()).unwrap();
+    write.commit().unwrap();
+    drop(database);
+    let (store, _writer) = open(dir.path());
+    assert_eq!(store.base(Kind::Timer, "wait", &mut std::iter::empty()).unwrap().count, 29.0);
+    append(&store, 31, 30.0);
+    let range = TimeRange { start: START + 30 * STEP, end: START + 31 * STEP };
+    let counts = store.select(&matchers(&[("__name__", "wait_count")]), range).unwrap();
+    assert_eq!(texts(counts).remove(0).1, [(START + 31 * STEP, 30.0)]);
+}
