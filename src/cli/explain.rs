@@ -42,20 +42,20 @@ impl ExplainArgs {
 /// One sample for people.
 fn lines(sample: &Value) -> Vec<String> {
     let strict = if sample["strict"] == true { ", strict" } else { "" };
-    let mut lines = vec![format!("line       {}", text(&sample["line"])), format!("dialect    {}{strict}", text(&sample["dialect"]))];
+    let mut lines = vec![format!("line       {}", text(&sample["line"]))];
+    let record = &sample["record"];
+    if let Some(at) = sample["offset"].as_u64().filter(|_| record["kind"] == "error") {
+        // The escaped line has the same columns unless something before the place was escaped.
+        lines.push(format!("           {:>width$}", "^", width = usize::try_from(at).unwrap_or(0) + 1));
+    }
+    lines.push(format!("dialect    {}{strict}", text(&sample["dialect"])));
     let listeners: Vec<&str> = items(&sample["listeners"]).map(text).collect();
     if !listeners.is_empty() {
         lines.push(format!("listeners  {}", listeners.join(", ")));
     }
-    let record = &sample["record"];
     if record["kind"] == "error" {
-        if let Some(at) = sample["offset"].as_u64() {
-            // The escaped line has the same columns unless something before the place was escaped.
-            lines.push(format!("           {:>width$}", "^", width = usize::try_from(at).unwrap_or(0) + 1));
-            lines.push(format!("refused    {} at byte {at}", text(&record["reason"])));
-        } else {
-            lines.push(format!("refused    {}", text(&record["reason"])));
-        }
+        let place = sample["offset"].as_u64().map_or(String::new(), |at| format!(" at byte {at}"));
+        lines.push(format!("refused    {}{place}", text(&record["reason"])));
         return lines;
     }
     let fields = record

@@ -120,7 +120,7 @@ impl HealthArgs {
         match self.server.output {
             Output::Json => print(&reply.body)?,
             Output::Text => {
-                let state = [format!("{} ({})", text(&body["state"]), if reply.status == 200 { "well" } else { "not well" })];
+                let state = [text(&body["state"]).to_string()];
                 let reasons = items(&body["reasons"]).map(|reason| format!("  {}", text(reason)));
                 print(&state.into_iter().chain(reasons).collect::<Vec<_>>().join("\n"))?;
             }

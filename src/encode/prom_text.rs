@@ -280,6 +280,10 @@ fn escape_help(out: &mut String, text: &str) {
         match c {
             '\\' => out.push_str("\\\\"),
             '\n' => out.push_str("\\n"),
+            // Programs that read lines take a page with others for no text.
+            c if c.is_control() => {
+                let _ = write!(out, "\\{}", c.escape_default());
+            }
             c => out.push(c),
         }
     }

@@ -122,7 +122,7 @@ fn run(mut writer: Writer, rung: &Receiver<()>, turns: &Turns, health: &Health, 
     }
     if let Err(error) = writer.close(clock.now_ms()) {
         telemetry::STORE_ERRORS.counter(&[("reason", error.reason())]).increment(1);
-        tracing::error!(%error, "the store was not closed well");
+        tracing::error!(%error, "the store was not closed well; what was not committed is lost");
     }
 }
 

@@ -23,7 +23,7 @@ pub enum StoreError {
     /// There, and cannot be opened: the relay does not start.
     #[error("{}: cannot be opened: {source}; give the relay's user read and write access to it, or choose another data_dir", path.display())]
     Unopened { path: PathBuf, source: std::io::Error },
-    #[error("{}: {source}; the store tries again with the next window", path.display())]
+    #[error("{}: {source}", path.display())]
     Io { path: PathBuf, source: std::io::Error },
 }
 

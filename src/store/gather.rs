@@ -8,6 +8,7 @@ use super::pick::{Pick, View};
 use super::role::Role;
 use super::timeline::Timeline;
 use super::tracks::Track;
+use super::twins::{Found, Join};
 use crate::model::{Buckets, ExpHist, Labels, Recent, Room, Sample, SampleValue, SeriesSlice, TimeRange};
 
 /// What all gathering of one selection shares.
@@ -193,19 +194,22 @@ impl Gather {
     }
 
     /// The series that have a sample.
-    pub(super) fn finish(self, scope: Scope<'_>, out: &mut Vec<SeriesSlice>) {
+    pub(super) fn finish(self, scope: Scope<'_>, out: &mut Vec<Found>) {
         scope.room.give(self.held);
         let (mut lists, created) = (self.lists.into_iter(), Some(self.pick.created));
-        let mut give = |labels: Labels, start_time: Option<i64>| {
+        let mut give = |join: Join, labels: Labels, start_time: Option<i64>| {
             if let Some(samples) = lists.next().filter(|samples| !samples.is_empty()) {
-                out.push(SeriesSlice { labels, samples, start_time });
+                out.push(Found { join, slice: SeriesSlice { labels, samples, start_time } });
             }
         };
         match self.pick.view {
-            View::Floats(labels) => give(labels, created.filter(|_| self.pick.number.role() == Some(Role::Counter))),
-            View::Histogram(labels) | View::Count(labels) | View::Sum(labels) => give(labels, created),
-            View::Buckets(bounds) => bounds.into_iter().for_each(|(_, labels)| give(labels, created)),
-            View::Summary(quantiles) => quantiles.into_iter().for_each(|(_, labels)| give(labels, None)),
+            View::Floats(labels) => {
+                let role = self.pick.number.role();
+                give(Join::of(role), labels, created.filter(|_| role == Some(Role::Counter)));
+            }
+            View::Histogram(labels) | View::Count(labels) | View::Sum(labels) => give(Join::Totals, labels, created),
+            View::Buckets(bounds) => bounds.into_iter().for_each(|(_, labels)| give(Join::Totals, labels, created)),
+            View::Summary(quantiles) => quantiles.into_iter().for_each(|(_, labels)| give(Join::First, labels, None)),
         }
     }
 }

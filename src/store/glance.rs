@@ -5,8 +5,10 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 
 use super::pick::Picker;
+use super::role::Role;
+use super::twins::{Found, Join};
 use crate::model::labels;
-use crate::model::{Column, Kind, Labels, Matcher, Sample, SampleValue, SelectError, TimeRange, Window};
+use crate::model::{Column, Kind, Matcher, Sample, SampleValue, SelectError, SeriesSlice, TimeRange, Window};
 
 /// What is kept, and the last window.
 #[derive(Debug)]
@@ -35,7 +37,7 @@ impl Glance {
 
     /// What the last window has of series that are not kept: values of counters, gauges and sets, count and sum of
     /// the others. At most `most` series.
-    pub(super) fn select(&self, picker: &Picker<'_>, range: TimeRange, most: usize) -> Result<Vec<(Labels, Sample)>, SelectError> {
+    pub(super) fn select(&self, picker: &Picker<'_>, range: TimeRange, most: usize) -> Result<Vec<Found>, SelectError> {
         let mut found = Vec::new();
         let Some(window) = self.window.read().clone().filter(|window| range.start < window.end && window.end <= range.end) else {
             return Ok(found);
@@ -52,7 +54,9 @@ impl Glance {
                         labels = labels::moved_aside(labels, family.form.label());
                     }
                     if picker.fits(&labels) {
-                        found.push((labels, Sample { at: window.end, value: SampleValue::Float(value) }));
+                        let samples = vec![Sample { at: window.end, value: SampleValue::Float(value) }];
+                        let slice = SeriesSlice { labels, samples, start_time: None };
+                        found.push(Found { join: Join::of(Some(Role::of(family.kind))), slice });
                     }
                     if found.len() > most {
                         return Err(SelectError::TooManySeries(most));

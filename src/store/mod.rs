@@ -39,6 +39,7 @@ mod take;
 mod tests;
 mod timeline;
 mod tracks;
+mod twins;
 mod writer;
 
 use std::ops::ControlFlow;

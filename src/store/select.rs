@@ -14,9 +14,10 @@ use super::recall::{Recall, Span, stamped};
 use super::role::{Number, Role};
 use super::timeline::Timeline;
 use super::tracks::Track;
+use super::twins::{Found, Unjoined};
 use crate::clock::Clock;
 use crate::model::labels::NAME;
-use crate::model::{Labels, Matcher, Room, Sample, Select, SelectError, Selected, SeriesSlice, TimeRange};
+use crate::model::{Labels, Matcher, Room, Select, SelectError, Selected, TimeRange};
 
 /// As many series as a query may have.
 const SERIES: usize = 50_000;
@@ -35,11 +36,9 @@ impl Select for Store {
     }
 
     fn select_within(&self, matchers: &[Matcher], range: TimeRange, room: &Room) -> Result<Selected, SelectError> {
-        let mut selected = self.select_of(SERIES, matchers, range, room)?;
-        let shown = self.glance(matchers, range, SERIES)?;
-        selected.series.extend(shown.into_iter().map(|(labels, sample)| SeriesSlice { labels, samples: vec![sample], start_time: None }));
-        merge_twins(&mut selected.series);
-        Ok(selected)
+        let mut found = self.select_of(SERIES, matchers, range, room)?;
+        found.series.extend(self.glance(matchers, range, SERIES)?);
+        found.join(room)
     }
 
     fn label_sets(&self, matchers: &[Matcher], range: TimeRange) -> Result<Vec<Labels>, SelectError> {
@@ -52,7 +51,7 @@ impl Select for Store {
                 View::Summary(parts) | View::Buckets(parts) => sets.extend(parts.into_iter().map(|(_, labels)| labels)),
             }
         }
-        sets.extend(self.glance(matchers, range, usize::MAX)?.into_iter().map(|(labels, _)| labels));
+        sets.extend(self.glance(matchers, range, usize::MAX)?.into_iter().map(|found| found.slice.labels));
         sets.sort_unstable();
         sets.dedup();
         Ok(sets)
@@ -97,13 +96,13 @@ impl Moment {
 
 impl Store {
     /// What is shown beside what is kept.
-    fn glance(&self, matchers: &[Matcher], range: TimeRange, most: usize) -> Result<Vec<(Labels, Sample)>, SelectError> {
+    fn glance(&self, matchers: &[Matcher], range: TimeRange, most: usize) -> Result<Vec<Found>, SelectError> {
         let Some(glance) = self.0.head.read().glance.clone() else { return Ok(Vec::new()) };
         glance.select(&Picker::new(matchers, &self.0.percentiles), range, most)
     }
 
     /// Within so many series.
-    pub(super) fn select_of(&self, most: usize, matchers: &[Matcher], range: TimeRange, room: &Room) -> Result<Selected, SelectError> {
+    pub(super) fn select_of(&self, most: usize, matchers: &[Matcher], range: TimeRange, room: &Room) -> Result<Unjoined, SelectError> {
         let _at_work = AtWork::on(&self.0.disk.mark);
         // No sample lies outside, and sums of times stay in bounds.
         let range = TimeRange { start: range.start.clamp(0, FAR), end: range.end.clamp(0, FAR) };
@@ -118,21 +117,21 @@ impl Store {
     }
 
     /// `None` when the head let go of an hour meanwhile.
-    fn try_select(&self, most: usize, matchers: &[Matcher], scope: Scope<'_>) -> Result<Option<Selected>, SelectError> {
+    fn try_select(&self, most: usize, matchers: &[Matcher], scope: Scope<'_>) -> Result<Option<Unjoined>, SelectError> {
         // Samples with times of their own may lie outside of a life.
         let own_times = |number: Number| matches!(number.role(), Some(Role::Gauge | Role::Stamped));
         let picks = self.pick(matchers, most, |number, known| own_times(number) || known.lived_in(scope.range))?;
         if picks.is_empty() {
-            return Ok(Some(Selected::default()));
+            return Ok(Some(Default::default()));
         }
         let mut gathers: Vec<Gather> = picks.into_iter().map(Gather::new).collect();
         gathers.sort_by_key(|gather| gather.pick.number);
         let numbers: Vec<Number> = gathers.iter().map(|gather| gather.pick.number).collect();
         let moment = self.moment(&numbers);
         let span = moment.span(scope.range, gathers.iter().any(|gather| matches!(gather.pick.view, View::Summary(_))));
-        let mut selected = Selected { warnings: moment.warnings(span), ..Selected::default() };
+        let mut found = Unjoined { warnings: moment.warnings(span), ..Unjoined::default() };
         let old = Old::read(&moment, &mut gathers, &numbers, span, scope)?;
-        selected.warnings.extend(old.warning(matchers));
+        found.warnings.extend(old.warning(matchers));
         let (mut gathers, mut left) = (gathers.into_iter(), &numbers[..]);
         while !left.is_empty() {
             let Some(tracks) = self.tracks(&moment, left) else { return Ok(None) };
@@ -143,11 +142,11 @@ impl Store {
                 if let Some(stamped) = old.stamped.get(&number) {
                     gather.stamped(scope, stamped);
                 }
-                gather.finish(scope, &mut selected.series);
+                gather.finish(scope, &mut found.series);
             }
             scope.room.check(Clock::system().instant())?;
         }
-        Ok(Some(selected))
+        Ok(Some(found))
     }
 
     pub(super) fn moment(&self, wanted: &[Number]) -> Moment {
@@ -231,25 +230,4 @@ impl Old {
         let name = matchers.iter().find(|matcher| matcher.name == NAME).map_or("the selection", |matcher| matcher.value.as_str());
         Some(format!("damaged: {name} is not complete between the windows that end at {first} and {last} (unix milliseconds)"))
     }
-}
-
-/// Joins series that rewriting gave one label set: at a time, the first has the say.
-fn merge_twins(series: &mut Vec<SeriesSlice>) {
-    let mut seen: HashMap<Labels, usize, foldhash::fast::RandomState> = HashMap::default();
-    let mut kept: Vec<SeriesSlice> = Vec::with_capacity(series.len());
-    for slice in series.drain(..) {
-        match seen.get(&slice.labels) {
-            Some(&at) => {
-                let twin = &mut kept[at];
-                twin.samples.extend(slice.samples);
-                twin.samples.sort_by_key(|sample| sample.at);
-                twin.samples.dedup_by_key(|sample| sample.at);
-            }
-            None => {
-                seen.insert(slice.labels.clone(), kept.len());
-                kept.push(slice);
-            }
-        }
-    }
-    *series = kept;
 }

@@ -58,6 +58,8 @@ fn prometheus_and_the_relay_answer_the_same() {
     let home = Home::new(CONFIG);
     let relay = home.start();
     let prometheus = Prometheus::start(&folder, &home, relay.http);
+    // Each pair is one series to Prometheus.
+    relay.send("two.names:1|c|#a.b:1\ntwo_names:10|c|#a_b:1\ntwo.times:1|ms\ntwo_times:3|ms");
     send_orders(&relay);
     let expressions = [
         "sum(shop_orders_total)",
@@ -69,6 +71,9 @@ fn prometheus_and_the_relay_answer_the_same() {
         "sum(shop_request{quantile=\"0.5\"})",
         "sum(shop_latency_sum) / sum(shop_latency_count)",
         "sum(shop_orders_total) > 99",
+        "two_names_total == 11",
+        "two_times_count == 2",
+        "two_times_sum",
     ];
     for expression in expressions {
         let ours = numbers(relay.query(expression));

@@ -195,3 +195,9 @@ fn the_fast_writer_agrees_with_the_derivation_of_labels() {
     }
     assert!(clean > 100, "the fast way was taken {clean} times");
 }
+
+#[test]
+fn control_characters_of_a_name_are_spelled_in_its_help() {
+    let text = text(&window(vec![(family(Kind::Counter, "x\u{0}\n\t\\", &[&[]]), counter(&[1.0]))]));
+    assert!(text.after.starts_with("# HELP x____ StatsD counter x\\\\u{0}\\n\\\\t\\\\\n# TYPE"), "{}", text.after);
+}

@@ -209,7 +209,7 @@ fn a_selection_has_a_budget_of_series_and_of_bytes() {
         let range = TimeRange { start: START + hours.start * 3_600_000, end: START + hours.end * 3_600_000 };
         let room = Room::new(bytes, None);
         let selected = store.select_of(series, &matchers(text), range, &room);
-        selected.map(|selected| (selected.series.len(), room.taken())).map_err(|error| error.to_string())
+        selected.map(|found| (found.series.len(), room.taken())).map_err(|error| error.to_string())
     };
     let series = |most: usize| Err(format!("the query needs more than {most} series; narrow its matchers"));
     let full = |most: usize| {
@@ -314,4 +314,27 @@ fn an_hour_that_is_on_disk_is_let_go_when_summaries_no_longer_look_there() {
         let line = one(&store, "hits", START, START + 999 * STEP);
         assert!(line.len() == 432 && line.iter().all(|&(at, total)| total == ((at - START) / STEP) as f64));
     }
+}
+
+#[test]
+fn series_that_rewriting_gives_one_label_set_are_one_in_memory_in_the_file_and_at_a_glance() {
+    let (dots, lines) = (family(vec![series(0, Kind::Counter, "a.b", &[])]), family(vec![series(1, Kind::Counter, "a_b", &[])]));
+    let rows = |n: f64| vec![(dots.clone(), counter(1.0, n)), (lines.clone(), counter(10.0, 10.0 * n))];
+    let windows = || (1..=3).map(|n| window(START + n * STEP, rows(n as f64)));
+    let sums: Vec<_> = (1..=3).map(|n| (START + n * STEP, 11.0 * n as f64)).collect();
+    let found = |store: &Store| select(store, &[("__name__", "a_b")], START, START + 3 * STEP);
+    let dir = TempDir::new().unwrap();
+    let (store, mut writer) = open(dir.path());
+    windows().for_each(|window| store.append(&window));
+    let in_memory = found(&store);
+    assert_eq!((in_memory.len(), &in_memory[0].1), (1, &sums));
+    writer.commit(START).unwrap();
+    drop((store, writer));
+    let (store, _writer) = open(dir.path());
+    assert_eq!(found(&store), in_memory);
+
+    let reads = vec![matchers(&[("__name__", "read")])];
+    let (store, _writer) = Store::in_memory(Duration::from_millis(STEP as u64), &[], reads, START).unwrap();
+    windows().for_each(|window| store.show(&Arc::new(window)));
+    assert_eq!(found(&store), [(in_memory[0].0.clone(), sums[2..].to_vec())]);
 }
