@@ -8,7 +8,7 @@ mod line;
 
 use libfuzzer_sys::fuzz_target;
 use statsd_relay::parse::frame::{Frames, Lines};
-use statsd_relay::parse::{Dialect, Options, ParseError, Record, each, each_truncated, json};
+use statsd_relay::parse::{self, Dialect, Options, ParseError, Record, each, each_truncated, json};
 
 fuzz_target!(|data: &[u8]| {
     let Some((&switches, unit)) = data.split_first() else { return };
@@ -32,6 +32,7 @@ fuzz_target!(|data: &[u8]| {
         let lines = unit.split(|&byte| byte == b'\n').filter(|line| !matches!(line, [] | [b'\r'])).count();
         assert_eq!(records, lines);
     }
+    assert_eq!(read(unit, &options), read_in_full(unit, &options));
     each_truncated(unit, &options, &mut |_| {});
     streams(unit);
 });
@@ -39,6 +40,15 @@ fuzz_target!(|data: &[u8]| {
 fn read(unit: &[u8], options: &Options) -> Vec<String> {
     let mut all = Vec::new();
     each(unit, options, &mut |parsed| all.push(shown(&parsed.record)));
+    all
+}
+
+/// Without the reader of the common shape.
+fn read_in_full(unit: &[u8], options: &Options) -> Vec<String> {
+    let (mut rest, mut all) = (unit, Vec::new());
+    while !rest.is_empty() {
+        rest = parse::line(rest, options, &mut |parsed| all.push(shown(&parsed.record)));
+    }
     all
 }
 
