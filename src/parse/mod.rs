@@ -1,6 +1,6 @@
 //! Bytes of the wire to borrowed records. Reports, applies nothing: no rate, unit or name is changed here.
 //!
-//! [`each`] cuts a received unit into lines and hands over what every line says; [`common`] and [`line`] are its two
+//! [`each`] cuts a received unit into lines and hands over what every line says; [`common()`] and [`line()`] are its two
 //! halves; [`frame`] cuts a stream into units; [`identity`] finds the canonical name and tags of a spelling that is met
 //! for the first time.
 
