@@ -13,7 +13,7 @@ use crate::model::{Labels, Room, Sample, SampleValue, SelectError, Selected, Ser
 pub(super) enum Join {
     /// What was counted adds up. One that has left keeps its share: its end is no loss of what was counted.
     Totals,
-    /// What there is at a time adds up.
+    /// What has a sample at a time adds up.
     Sizes,
     /// The one that changed last stands.
     Latest,
@@ -81,6 +81,8 @@ fn join(found: Vec<Found>, room: &Room) -> Result<Vec<SeriesSlice>, SelectError>
 /// One of the series that become one, at the time that the walk has come to.
 struct Twin {
     samples: std::iter::Peekable<std::vec::IntoIter<Sample>>,
+    /// Its value at this very time.
+    now: Option<SampleValue>,
     /// Its last value, also after it has left.
     last: Option<SampleValue>,
     lives: bool,
@@ -91,31 +93,30 @@ fn joined(how: Join, series: Vec<Vec<Sample>>, room: &Room) -> Result<Vec<Sample
     times.sort_unstable();
     times.dedup();
     room.take(times.len() * (size_of::<i64>() + size_of::<Sample>()));
-    let mut twins: Vec<Twin> =
-        series.into_iter().map(|samples| Twin { samples: samples.into_iter().peekable(), last: None, lives: false }).collect();
+    let twin = |samples: Vec<Sample>| Twin { samples: samples.into_iter().peekable(), now: None, last: None, lives: false };
+    let mut twins: Vec<Twin> = series.into_iter().map(twin).collect();
     let (mut out, mut latest) = (Vec::with_capacity(times.len()), 0);
     for at in times {
         for (place, twin) in twins.iter_mut().enumerate() {
-            let Some(Sample { value, .. }) = twin.samples.next_if(|sample| sample.at == at) else { continue };
-            twin.lives = value != SampleValue::Stale;
-            if twin.lives && twin.last.as_ref() != Some(&value) {
-                (twin.last, latest) = (Some(value), place);
+            let sample = twin.samples.next_if(|sample| sample.at == at);
+            twin.lives = sample.as_ref().map_or(twin.lives, |sample| sample.value != SampleValue::Stale);
+            twin.now = sample.map(|sample| sample.value).filter(|_| twin.lives);
+            if twin.now.is_some() && twin.now != twin.last {
+                (twin.last, latest) = (twin.now.clone(), place);
             }
         }
-        let living = || twins.iter().filter(|twin| twin.lives).filter_map(|twin| twin.last.as_ref());
+        let lives = twins.iter().any(|twin| twin.lives);
+        let mut now = twins.iter().filter_map(|twin| twin.now.as_ref());
         let value = match how {
-            _ if living().next().is_none() => Some(SampleValue::Stale),
-            Join::Totals => sum(twins.iter().filter_map(|twin| twin.last.as_ref())),
-            Join::Sizes => sum(living()),
-            Join::Latest => {
-                twins.get(latest).filter(|twin| twin.lives).and_then(|twin| twin.last.clone()).or_else(|| living().next_back().cloned())
-            }
-            Join::First => living().next().cloned(),
+            Join::Totals => sum(twins.iter().filter(|_| lives).filter_map(|twin| twin.last.as_ref())),
+            Join::Sizes => sum(now),
+            Join::Latest => twins[latest].now.as_ref().or_else(|| now.next_back()).cloned(),
+            Join::First => now.next().cloned(),
         };
         if let Some(SampleValue::Histogram(sum)) = &value {
             room.take(sum.bytes());
         }
-        out.extend(value.map(|value| Sample { at, value }));
+        out.extend(value.or((!lives).then_some(SampleValue::Stale)).map(|value| Sample { at, value }));
         room.check(Clock::system().instant())?;
     }
     Ok(out)
@@ -177,6 +178,17 @@ mod tests {
         let one = [Some(1.0), Some(1.0), Some(5.0), Some(5.0), Some(STALE)];
         let two = [Some(2.0), Some(3.0), Some(3.0), Some(3.0), Some(3.0)];
         assert_eq!(text(vec![series(Join::Latest, &one), series(Join::Latest, &two)]), "1:2 2:3 3:5 4:5 5:3");
+    }
+
+    #[test]
+    fn only_totals_reach_beyond_the_times_of_their_samples() {
+        let one = [Some(3.0), None, Some(1.0)];
+        let two = [None, Some(4.0), Some(2.0)];
+        for (how, expected) in
+            [(Join::Totals, "1:3 2:7 3:3"), (Join::Sizes, "1:3 2:4 3:3"), (Join::Latest, "1:3 2:4 3:2"), (Join::First, "1:3 2:4 3:1")]
+        {
+            assert_eq!(text(vec![series(how, &one), series(how, &two)]), expected, "{how:?}");
+        }
     }
 
     #[test]
