@@ -196,10 +196,10 @@ impl Gather {
     /// The series that have a sample.
     pub(super) fn finish(self, scope: Scope<'_>, out: &mut Vec<Found>) {
         scope.room.give(self.held);
-        let (mut lists, created) = (self.lists.into_iter(), Some(self.pick.created));
+        let (mut lists, created, touched) = (self.lists.into_iter(), Some(self.pick.created), self.pick.touched);
         let mut give = |join: Join, labels: Labels, start_time: Option<i64>| {
             if let Some(samples) = lists.next().filter(|samples| !samples.is_empty()) {
-                out.push(Found { join, slice: SeriesSlice { labels, samples, start_time } });
+                out.push(Found { join, touched, slice: SeriesSlice { labels, samples, start_time } });
             }
         };
         match self.pick.view {

@@ -48,7 +48,7 @@ impl Glance {
                 if !picker.names(&name) {
                     continue;
                 }
-                for (series, &value) in family.series.iter().zip(values) {
+                for ((series, &value), &age) in family.series.iter().zip(values).zip(column.ages()) {
                     let mut labels = labels::derive(&name, series.tags());
                     if family.kind.is_sketch() {
                         labels = labels::moved_aside(labels, family.form.label());
@@ -56,7 +56,8 @@ impl Glance {
                     if picker.fits(&labels) {
                         let samples = vec![Sample { at: window.end, value: SampleValue::Float(value) }];
                         let slice = SeriesSlice { labels, samples, start_time: None };
-                        found.push(Found { join: Join::of(Some(Role::of(family.kind))), slice });
+                        let touched = window.end - i64::from(age);
+                        found.push(Found { join: Join::of(Some(Role::of(family.kind))), touched, slice });
                     }
                     if found.len() > most {
                         return Err(SelectError::TooManySeries(most));

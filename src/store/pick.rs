@@ -32,6 +32,7 @@ pub(super) struct Pick {
     pub(super) number: Number,
     pub(super) view: View,
     pub(super) created: i64,
+    pub(super) touched: i64,
 }
 
 impl Store {
@@ -50,7 +51,7 @@ impl Store {
                     let form = head.names.at(known.name).and_then(|name| name.form.as_ref());
                     picker.views(&metric, named, (known, &head.index.symbols), head.ever(number), form, |view| {
                         sets += view.sets();
-                        picks.push(Pick { number, view, created: known.created });
+                        picks.push(Pick { number, view, created: known.created, touched: known.touched });
                     });
                     if sets > most {
                         return Err(SelectError::TooManySeries(most));
