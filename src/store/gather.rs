@@ -207,7 +207,8 @@ impl Gather {
                 let role = self.pick.number.role();
                 give(Join::of(role), labels, created.filter(|_| role == Some(Role::Counter)));
             }
-            View::Histogram(labels) | View::Count(labels) | View::Sum(labels) => give(Join::Totals, labels, created),
+            View::Histogram(labels) | View::Count(labels) => give(Join::Totals, labels, created),
+            View::Sum(labels) => give(Join::Sums, labels, created),
             View::Buckets(bounds) => bounds.into_iter().for_each(|(_, labels)| give(Join::Totals, labels, created)),
             View::Summary(quantiles) => quantiles.into_iter().for_each(|(_, labels)| give(Join::First, labels, None)),
         }

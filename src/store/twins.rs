@@ -15,6 +15,8 @@ pub(super) enum Join {
     /// anew adds to it: none of these is a loss or a gain of what was counted. So over a range in which one is away the
     /// sum is more than the page shows meanwhile.
     Totals,
+    /// The same of what also falls without beginning anew: sums of values, of which some are negative.
+    Sums,
     /// What has a sample at a time adds up.
     Sizes,
     /// The one that a client changed last stands. What was set again to the same value long ago is not known as that.
@@ -91,6 +93,8 @@ struct Twin {
     /// Its last value, also after it has left.
     last: Option<SampleValue>,
     lives: bool,
+    /// What falls begins anew.
+    begins_anew: bool,
     /// What it had counted whenever it began anew.
     before: f64,
     /// When its value last changed.
@@ -100,13 +104,14 @@ struct Twin {
 
 impl Twin {
     fn new(how: Join, found: Found, first: i64) -> Twin {
-        let was_there = how == Join::Totals && found.slice.start_time.is_some_and(|start| start < first);
+        let was_there = matches!(how, Join::Totals | Join::Sums) && found.slice.start_time.is_some_and(|start| start < first);
         let value = found.slice.samples.first().filter(|_| was_there).map(|sample| sample.value.clone());
         Twin {
             last: value.filter(|value| *value != SampleValue::Stale),
             samples: found.slice.samples.into_iter().peekable(),
             now: None,
             lives: false,
+            begins_anew: how == Join::Totals,
             before: 0.0,
             since: i64::MIN,
             touched: found.touched,
@@ -121,6 +126,7 @@ impl Twin {
         let changes = self.now.is_some() && self.now != self.last;
         if changes {
             if let (Some(SampleValue::Float(last)), Some(SampleValue::Float(now))) = (&self.last, &self.now)
+                && self.begins_anew
                 && now < last
             {
                 self.before += last;
@@ -156,7 +162,7 @@ fn joined(how: Join, found: Vec<Found>, room: &Room) -> Result<Vec<Sample>, Sele
         let lives = twins.iter().any(|twin| twin.lives);
         let now = || twins.iter().filter_map(|twin| twin.now.as_ref());
         let value = match how {
-            Join::Totals => {
+            Join::Totals | Join::Sums => {
                 if changes || total.is_none() {
                     total = sum(twins.iter().filter_map(Twin::total));
                     if let Some(SampleValue::Histogram(sum)) = &total {
@@ -240,6 +246,12 @@ mod tests {
         ] {
             assert_eq!(text(vec![series(Join::Totals, &stays), other]), expected);
         }
+    }
+
+    #[test]
+    fn a_sum_that_falls_does_not_begin_anew() {
+        let falls = born(Join::Sums, 0, &[Some(5.0), Some(3.0), Some(-1.0)]);
+        assert_eq!(text(vec![series(Join::Sums, &[Some(10.0), Some(STALE), None]), falls]), "1:15 2:13 3:9");
     }
 
     #[test]
