@@ -1,7 +1,7 @@
 //! Datagrams: batched receive on plain threads that share one socket and run each batch to its end.
 
 use std::io;
-use std::net::{IpAddr, Shutdown, SocketAddr};
+use std::net::{Shutdown, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -247,20 +247,17 @@ impl Receiver {
             self.producer.batch()
         };
         let began = measured.then(|| self.clock.instant());
-        lane.datagrams(
-            batch.datagrams().map(
-                |datagram| {
-                    if self.admits(datagram.sender) { datagram } else { Datagram { state: State::Denied, ..datagram } }
-                },
-            ),
-        );
+        lane.datagrams(batch.datagrams().map(|datagram| self.judged(datagram)));
         if let Some(began) = began {
             self.pipeline.record(self.clock.instant() - began);
         }
         Ok(())
     }
 
-    fn admits(&self, sender: Option<IpAddr>) -> bool {
-        self.turn.allow.everyone() || sender.is_some_and(|sender| self.turn.allow.admits(sender))
+    /// The datagram as it may be read.
+    fn judged<'d>(&self, datagram: Datagram<'d>) -> Datagram<'d> {
+        let allow = &self.turn.allow;
+        let admitted = allow.everyone() || datagram.sender.is_some_and(|sender| allow.admits(sender));
+        if admitted { datagram } else { Datagram { state: State::Denied, ..datagram } }
     }
 }

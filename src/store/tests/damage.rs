@@ -2,6 +2,14 @@
 
 use super::*;
 
+/// Overwrites the frame of a window.
+fn damage(dir: &TempDir, n: i64) {
+    let database = Database::create(dir.path().join("relay.tsdb")).unwrap();
+    let write = database.begin_write().unwrap();
+    write.open_table(disk::FRAMES).unwrap().insert(((START + n * STEP) as u64, 0), [1u8; 40].as_slice()).unwrap();
+    write.commit().unwrap();
+}
+
 #[test]
 fn a_second_relay_is_refused() {
     let dir = TempDir::new().unwrap();
@@ -144,11 +152,7 @@ fn damage_in_the_last_hour_gives_no_wrong_value_after_a_start() {
     (1..=30).for_each(|n| append(&store, n, n as f64));
     writer.commit(START).unwrap();
     drop((store, writer));
-    let database = Database::create(dir.path().join("relay.tsdb")).unwrap();
-    let write = database.begin_write().unwrap();
-    write.open_table(disk::FRAMES).unwrap().insert(((START + 10 * STEP) as u64, 0), [1u8; 40].as_slice()).unwrap();
-    write.commit().unwrap();
-    drop(database);
+    damage(&dir, 10);
     let (store, mut writer) = open(dir.path());
     let right = |line: &[(i64, f64)]| line.iter().all(|&(at, value)| value == ((at - START) / STEP) as f64);
     for name in ["hits", "wait_count"] {
@@ -221,11 +225,7 @@ fn a_timer_goes_on_behind_damage_from_what_is_left() {
     (1..=30).for_each(|n| append(&store, n, n as f64));
     writer.commit(START).unwrap();
     drop((store, writer));
-    let database = Database::create(dir.path().join("relay.tsdb")).unwrap();
-    let write = database.begin_write().unwrap();
-    write.open_table(disk::FRAMES).unwrap().insert(((START + 10 * STEP) as u64, 0), [1u8; 40].as_slice()).unwrap();
-    write.commit().unwrap();
-    drop(database);
+    damage(&dir, 10);
     let (store, _writer) = open(dir.path());
     assert_eq!(store.base(Kind::Timer, "wait", &mut std::iter::empty()).unwrap().count, 29.0);
     append(&store, 31, 30.0);
